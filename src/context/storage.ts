@@ -1,0 +1,43 @@
+/** Where the active context lives: the process's only AsyncLocalStorage. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Context, ContextManager } from '@opentelemetry/api'
+import { ROOT } from './context.js'
+
+const storage = new AsyncLocalStorage<Context>()
+
+export const active = (): Context => storage.getStore() ?? ROOT
+
+/** Calls `fn` with its own `this` and arguments while `context` is the active one. */
+export function run<This, Args extends readonly unknown[], R>(
+  context: Context,
+  fn: (this: This, ...args: Args) => R,
+  self: This,
+  args: Args,
+): R {
+  // On Node 24 and later entering a context costs 190 ns: not when it is entered already.
+  if (storage.getStore() === context) return Reflect.apply(fn, self, args)
+  return storage.run(context, Reflect.apply as never, fn, self, args) as R
+}
+
+/** A function that runs `fn` in `context`, wherever it is called from. */
+export function bind<F extends (...args: any[]) => unknown>(fn: F, context: Context = active()): F {
+  return function (this: unknown, ...args: unknown[]) {
+    return run(context, fn, this, args as Parameters<F>)
+  } as F
+}
+
+export const contextManager: ContextManager = {
+  active,
+  with(context, fn, thisArg, ...args) {
+    return run(context, fn as never, thisArg, args)
+  },
+  bind(context, target) {
+    return typeof target === 'function' ? (bind(target as never, context) as typeof target) : target
+  },
+  enable() {
+    return contextManager
+  },
+  disable() {
+    return contextManager
+  },
+}

@@ -1,0 +1,102 @@
+/** The shape of one instrumentation, and the words to write it in. */
+import type { SemanticAttributes } from '../semconv.js'
+import type { OpenCall, Operation } from '../trace/operation.js'
+import {
+  CLIENT,
+  CONSUMER,
+  INTERNAL,
+  PRODUCER,
+  SERVER,
+  type SpanDraft,
+  type SpanKind,
+  type TracedSpan,
+} from '../trace/span.js'
+
+export type { Call, OpenCall, Operation, Settled } from '../trace/operation.js'
+export type { SpanDraft, TracedSpan } from '../trace/span.js'
+
+export type Category = 'database' | 'framework' | 'http' | 'messaging'
+
+/** An option of one instrumentation: its default, and the sentence that documents it. */
+export interface Option<T> {
+  readonly default: T
+  readonly about: string
+  /** The only values it takes, if they are few. */
+  readonly values?: readonly T[]
+}
+
+export interface Instrumentation<Options extends object = any> {
+  /** Configuration key, scope name, file name and test name. */
+  name: string
+  /** For people. */
+  title: string
+  category: Category
+  options?: { [K in keyof Options]: Option<Options[K]> }
+  modules?: ModuleTarget<Options>[]
+  channels?: ChannelTarget<Options>[]
+}
+
+export interface ModuleTarget<Options> {
+  /** 'pg', '@redis/client', 'http'. */
+  name: string
+  /** A semver range with an upper bound; for built-in modules, of Node. */
+  versions: string
+  /** Inside the package, without a leading './'; absent means what `require(name)` returns. */
+  file?: string
+  patch(exports: any, kit: Kit<Options>): void
+}
+
+export interface ChannelTarget<Options> {
+  /** A diagnostics channel that the library publishes itself. */
+  name: string
+  /** What a message means; called synchronously, wherever the library publishes. */
+  listen(kit: Kit<Options>): (message: any) => void
+}
+
+/** What `patch` and `listen` are given: the only way from an instrumentation to the rest. */
+export interface Kit<Options> {
+  readonly options: Readonly<Options>
+  /** Of the library; of Node for built-in modules and channels. */
+  readonly version: string
+  /** Wraps a method: every call becomes an operation. */
+  trace<T extends object, K extends keyof T>(target: T, method: K, operation: MethodOperation<T[K]>): void
+  /** Wraps a method without a span. */
+  wrap<T extends object, K extends keyof T>(target: T, method: K, wrapper: (original: T[K]) => T[K]): void
+  /** Runs a method's last argument, a callback, in the context of whoever called the method. */
+  bindCallback<T extends object, K extends keyof T>(target: T, method: K): void
+  /** A function that runs in the context that is active now. */
+  bind<F extends (...args: any[]) => unknown>(fn: F): F
+  /** Starts an operation whose end is not the return of a function. Undefined: leave this call alone. */
+  begin<M extends object>(operation: Operation<M>, call: M): OpenCall<M> | undefined
+  /** The span around the code that runs now, if it is recording. */
+  activeSpan(): TracedSpan | undefined
+}
+
+/** The operation of a method: its calls have the method's `this`, arguments and result. */
+export type MethodOperation<F> = Operation<any> & (F extends (...args: any[]) => unknown ? unknown : never)
+
+export const defineInstrumentation = <Options extends object = Record<never, never>>(
+  definition: Instrumentation<Options>,
+): Instrumentation<Options> => definition
+
+const draft =
+  (kind: SpanKind) =>
+  (name: string, attributes: SemanticAttributes): SpanDraft => ({
+    name,
+    kind,
+    attributes: attributes as SpanDraft['attributes'],
+  })
+
+// Drafts are made by these functions because TypeScript checks a literal for unknown keys only where it is passed on.
+export const internal = draft(INTERNAL)
+export const server = draft(SERVER)
+export const client = draft(CLIENT)
+export const producer = draft(PRODUCER)
+export const consumer = draft(CONSUMER)
+
+export const flag = (byDefault: boolean, about: string): Option<boolean> => ({ default: byDefault, about })
+export const choice = <T extends string>(values: readonly T[], byDefault: T, about: string): Option<T> => ({
+  default: byDefault,
+  about,
+  values,
+})

@@ -1,0 +1,60 @@
+/** The type of every attribute that this package may set: OpenTelemetry semantic conventions, stable names where there are any. */
+
+/** A value that OTLP can carry as one attribute: a primitive, or an array of primitives of one type. */
+export type AttributeValue = string | number | boolean | readonly string[] | readonly number[] | readonly boolean[]
+
+/** Attributes of a span by name. An undefined value is no attribute: it only keeps the object's shape. */
+export type Attributes = Record<string, AttributeValue | undefined>
+
+/** Attributes of the semantic conventions, so that a misspelt name fails to compile. */
+export interface SemanticAttributes {
+  'aws.request_id'?: string
+  'aws.sqs.queue.url'?: string
+  'cloud.region'?: string
+  'client.address'?: string
+  'code.function.name'?: string
+  'db.collection.name'?: string
+  'db.namespace'?: string
+  'db.operation.name'?: string
+  'db.operation.batch.size'?: number
+  'db.query.summary'?: string
+  'db.query.text'?: string
+  'db.response.returned_rows'?: number
+  'db.response.status_code'?: string
+  'db.system.name'?: string
+  'error.type'?: string
+  'exception.message'?: string
+  'exception.stacktrace'?: string
+  'exception.type'?: string
+  'http.request.method'?: string
+  'http.request.method_original'?: string
+  'http.request.resend_count'?: number
+  'http.response.status_code'?: number
+  'http.route'?: string
+  'messaging.batch.message_count'?: number
+  'messaging.destination.anonymous'?: boolean
+  'messaging.destination.name'?: string
+  'messaging.destination.temporary'?: boolean
+  'messaging.message.conversation_id'?: string
+  'messaging.message.id'?: string
+  'messaging.operation.name'?: string
+  'messaging.operation.type'?: 'create' | 'send' | 'receive' | 'process' | 'settle'
+  'messaging.rabbitmq.destination.routing_key'?: string
+  'messaging.rabbitmq.message.delivery_tag'?: number
+  'messaging.system'?: string
+  'network.peer.address'?: string
+  'network.peer.port'?: number
+  'network.protocol.name'?: string
+  'network.protocol.version'?: string
+  'network.transport'?: string
+  'rpc.method'?: string
+  'rpc.service'?: string
+  'rpc.system.name'?: string
+  'server.address'?: string
+  'server.port'?: number
+  'url.full'?: string
+  'url.path'?: string
+  'url.query'?: string
+  'url.scheme'?: string
+  'user_agent.original'?: string
+}

@@ -1,0 +1,205 @@
+/** What a call means, and the fence around every meaning: start, extract, inject, finish. */
+import type { Context } from '@opentelemetry/api'
+import { isSuppressed, ROOT, spanOf, suppressed, withSpan } from '../context/context.js'
+import { active, run } from '../context/storage.js'
+import { log } from '../diagnostics/log.js'
+import { type Headers, headerGetter, headerSetter } from '../propagation/headers.js'
+import { newSpanId, newTraceId } from './ids.js'
+import { identityOf, NonRecordingSpan, RANDOM, type Scope, Span, type SpanDraft, type TracedSpan } from './span.js'
+import { startSpan, type TracerCore } from './tracer.js'
+
+/** One run of a method. */
+export interface Call<This = any, Args extends readonly unknown[] = any, R = any> {
+  self: This
+  args: Args
+  result?: R
+  error?: unknown
+}
+
+/** What is known of a call at its end. */
+export interface Settled {
+  result?: any
+  error?: unknown
+}
+
+export interface Operation<M extends object> {
+  /**
+   * What runs inside the call. 'traced': spans that are children of this one (the default). 'none': nothing that is
+   * traced, so no context is entered. 'hidden': the call's own business, which makes no spans.
+   */
+  readonly inside?: 'traced' | 'none' | 'hidden'
+  /** Return undefined to leave this call untraced. */
+  start(call: M): SpanDraft | undefined
+  /** Incoming work only: where the caller's trace headers are. The span becomes their child. */
+  extract?(call: M): Headers | undefined
+  /** Incoming batches only: the trace headers of each message. The span is linked to all of them. */
+  links?(call: M): Iterable<Headers | undefined>
+  /** Outgoing work only: put the trace headers onto the call, without changing what the customer passed in. */
+  inject?(call: M, headers: Record<string, string>): void
+  /** Adds what is only known at the end. The error, if any, is recorded for you afterwards. */
+  finish?(span: TracedSpan, call: M & Settled): void
+  /** Removes what may not be told from an error's message and stack. */
+  describe?(text: string, call: M): string
+}
+
+/** An operation that has started. */
+export interface OpenCall<M extends object> {
+  /** Recording or not: methods of a span that is not do nothing. */
+  readonly span: TracedSpan
+  /** Calls `fn` where the call's span is the active one. */
+  run<This, Args extends readonly unknown[], R>(fn: (this: This, ...args: Args) => R, self: This, args: Args): R
+  /** Ends the operation, once; later calls do nothing. */
+  end(call: M & Settled): void
+}
+
+const MAX_THROWS = 10
+
+/** Counts what an operation throws, so that one that keeps failing is left out for good. */
+export interface Guard {
+  readonly label: string
+  throws: number
+}
+
+export const createGuard = (label: string): Guard => ({ label, throws: 0 })
+
+function caught(guard: Guard, verb: string, error: unknown): void {
+  guard.throws++
+  log.debug('%s: %s threw: %s', guard.label, verb, error)
+  if (guard.throws === MAX_THROWS) {
+    log.warn(
+      '%s failed %d times and is switched off; the last failure, in %s: %s',
+      guard.label,
+      MAX_THROWS,
+      verb,
+      error,
+    )
+  }
+}
+
+// Inlined by hand in one class, as an open call is made for every traced call: no closures, one shape.
+class Opened<M extends object> implements OpenCall<M> {
+  private ended = false
+
+  constructor(
+    readonly span: Span | NonRecordingSpan,
+    readonly context: Context,
+    private readonly operation: Operation<M>,
+    private readonly guard: Guard,
+  ) {}
+
+  run<This, Args extends readonly unknown[], R>(fn: (this: This, ...args: Args) => R, self: This, args: Args): R {
+    return run(this.context, fn, self, args)
+  }
+
+  end(call: M & Settled): void {
+    if (this.ended) return
+    this.ended = true
+    const { span, operation, guard } = this
+    if (!(span instanceof Span)) return
+    try {
+      operation.finish?.(span, call)
+    } catch (error) {
+      caught(guard, 'finish', error)
+    }
+    if (call.error !== undefined) {
+      const describe = operation.describe
+      span.recordError(call.error, describe === undefined ? undefined : text => described(operation, text, call, guard))
+    }
+    span.end()
+  }
+}
+
+function described<M extends object>(operation: Operation<M>, text: string, call: M, guard: Guard): string {
+  try {
+    return operation.describe?.(text, call) ?? ''
+  } catch (error) {
+    caught(guard, 'describe', error)
+    return ''
+  }
+}
+
+/**
+ * Starts an operation. Undefined means that the call goes through as if we were not there: the operation declined or
+ * threw, spans are suppressed here, or the trace is not sampled and nothing below needs to know.
+ */
+export function begin<M extends object>(
+  core: TracerCore,
+  scope: Scope,
+  operation: Operation<M>,
+  call: M,
+  guard: Guard,
+): Opened<M> | undefined {
+  if (guard.throws >= MAX_THROWS) return undefined
+  const caller = active()
+  if (isSuppressed(caller)) return undefined
+
+  const context = operation.extract === undefined ? caller : extracted(core, operation, call, guard)
+  const parent = identityOf(spanOf(context))
+  const traceId = parent === undefined ? newTraceId() : parent.traceId
+
+  // Sampling comes first: the path without a span is the most common one where sampling is used at all.
+  if (!core.sampler(parent, traceId)) {
+    const inherited = parent === undefined ? withSpan(context, unsampledRoot(traceId)) : context
+    inject(core, operation, call, inherited, guard)
+    if (inherited === caller || operation.inside === 'none') return undefined
+    return new Opened(spanOf(inherited) as NonRecordingSpan, inherited, operation, guard)
+  }
+
+  let draft: SpanDraft | undefined
+  try {
+    draft = operation.start(call)
+  } catch (error) {
+    caught(guard, 'start', error)
+  }
+  if (draft === undefined) return undefined
+
+  const span = startSpan(core, scope, parent, traceId, draft, spanOf(context))
+  if (operation.links !== undefined) link(core, operation, call, span, guard)
+  const own = withSpan(context, span)
+  inject(core, operation, call, own, guard)
+  return new Opened(span, operation.inside === 'hidden' ? suppressed(own) : own, operation, guard)
+}
+
+function extracted<M extends object>(core: TracerCore, operation: Operation<M>, call: M, guard: Guard): Context {
+  // From the root, as the code that delivers incoming work may run in the context of whoever opened the connection.
+  try {
+    const headers = operation.extract?.(call)
+    return headers === undefined ? ROOT : core.propagator.extract(ROOT, headers, headerGetter)
+  } catch (error) {
+    caught(guard, 'extract', error)
+    return ROOT
+  }
+}
+
+function link<M extends object>(core: TracerCore, operation: Operation<M>, call: M, span: Span, guard: Guard): void {
+  try {
+    for (const headers of operation.links?.(call) ?? []) {
+      if (headers === undefined) continue
+      const to = identityOf(spanOf(core.propagator.extract(ROOT, headers, headerGetter)))
+      if (to !== undefined) span.linkTo(to)
+    }
+  } catch (error) {
+    caught(guard, 'links', error)
+  }
+}
+
+function inject<M extends object>(
+  core: TracerCore,
+  operation: Operation<M>,
+  call: M,
+  context: Context,
+  guard: Guard,
+): void {
+  if (operation.inject === undefined) return
+  try {
+    const headers: Record<string, string> = {}
+    core.propagator.inject(context, headers, headerSetter)
+    operation.inject(call, headers)
+  } catch (error) {
+    caught(guard, 'inject', error)
+  }
+}
+
+// The random flag says that the low 56 bits of a trace id that we made are random (W3C Trace Context Level 2).
+const unsampledRoot = (traceId: string): NonRecordingSpan =>
+  new NonRecordingSpan(traceId, newSpanId(), RANDOM, undefined, false)

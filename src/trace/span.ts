@@ -1,0 +1,478 @@
+/** A span while it is open, and read-only once it has ended. */
+import type {
+  Attributes as ApiAttributes,
+  Span as ApiSpan,
+  Exception,
+  Link,
+  SpanContext,
+  SpanStatus,
+  TimeInput,
+} from '@opentelemetry/api'
+import type { Attributes, AttributeValue, SemanticAttributes } from '../semconv.js'
+import { type Anchor, now } from './clock.js'
+import type { Limits } from './limits.js'
+import { TraceState } from './trace-state.js'
+
+/** The API's numbers: OTLP's are one more. */
+export type SpanKind = 0 | 1 | 2 | 3 | 4
+export const INTERNAL = 0
+export const SERVER = 1
+export const CLIENT = 2
+export const PRODUCER = 3
+export const CONSUMER = 4
+
+/** The API's numbers, and OTLP's. */
+export const STATUS_UNSET = 0
+export const STATUS_OK = 1
+export const STATUS_ERROR = 2
+export type StatusCode = 0 | 1 | 2
+
+/** W3C Trace Context Level 2, section 3.2.2.5. */
+export const SAMPLED = 0x01
+export const RANDOM = 0x02
+
+/** Name, kind and attributes before there is a span. */
+export interface SpanDraft {
+  name: string
+  kind: SpanKind
+  attributes: Attributes
+}
+
+/** Who made a span: the instrumentation scope of OTLP. One object per tracer, so that its identity can be a key. */
+export interface Scope {
+  readonly name: string
+  readonly version?: string | undefined
+  readonly schemaUrl?: string | undefined
+}
+
+export interface SpanEvent {
+  readonly name: string
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number
+  readonly attributes: Attributes | undefined
+  readonly droppedAttributes: number
+}
+
+export interface SpanLink {
+  readonly traceId: string
+  readonly spanId: string
+  readonly traceFlags: number
+  readonly traceState: string | undefined
+  readonly isRemote: boolean
+  readonly attributes: Attributes | undefined
+  readonly droppedAttributes: number
+}
+
+/** What identifies a span to its children, in this process or another. */
+export interface SpanIdentity {
+  readonly traceId: string
+  readonly spanId: string
+  readonly traceFlags: number
+  /** The text of `tracestate`, if any. */
+  readonly traceState: string | undefined
+  readonly isRemote: boolean
+}
+
+/** What an instrumentation may do with an open span. */
+export interface TracedSpan {
+  /** Sets attributes of the semantic conventions; undefined values are skipped. */
+  set(attributes: SemanticAttributes): this
+  updateName(name: string): this
+  /** Marks the span as failed and records the error as an exception event, once per error and trace. */
+  recordError(error: unknown): void
+  /** Marks the span as failed, with no description: for failures that an attribute already tells. */
+  fail(): void
+}
+
+/** A span that has ended, as pipeline and exporter see it. */
+export interface EndedSpan {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string | undefined
+  readonly parentIsRemote: boolean
+  readonly traceFlags: number
+  readonly traceState: string | undefined
+  readonly scope: Scope
+  readonly kind: SpanKind
+  readonly name: string
+  /** Milliseconds since the epoch. */
+  readonly startMs: number
+  /** Milliseconds since the epoch. */
+  readonly endMs: number
+  readonly statusCode: StatusCode
+  readonly statusMessage: string | undefined
+  readonly attributes: Readonly<Attributes>
+  readonly droppedAttributes: number
+  readonly events: readonly SpanEvent[] | undefined
+  readonly droppedEvents: number
+  readonly links: readonly SpanLink[] | undefined
+  readonly droppedLinks: number
+}
+
+/** What all spans of one tracer provider share. */
+export interface SpanHost {
+  readonly limits: Limits
+  onEnd(span: EndedSpan): void
+}
+
+export class Span implements ApiSpan, TracedSpan, EndedSpan, SpanIdentity {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string | undefined
+  readonly parentIsRemote: boolean
+  readonly traceFlags: number
+  readonly traceState: string | undefined
+  readonly scope: Scope
+  readonly kind: SpanKind
+  name: string
+  readonly startMs: number
+  endMs: number
+  statusCode: StatusCode
+  statusMessage: string | undefined
+  attributes: Attributes
+  droppedAttributes: number
+  events: SpanEvent[] | undefined
+  droppedEvents: number
+  links: SpanLink[] | undefined
+  droppedLinks: number
+  readonly anchor: Anchor
+  private readonly host: SpanHost
+  private attributeCount: number
+
+  constructor(
+    host: SpanHost,
+    scope: Scope,
+    traceId: string,
+    spanId: string,
+    parent: SpanIdentity | undefined,
+    traceFlags: number,
+    traceState: string | undefined,
+    draft: SpanDraft,
+    anchor: Anchor,
+    startMs: number,
+  ) {
+    this.traceId = traceId
+    this.spanId = spanId
+    this.parentSpanId = parent === undefined ? undefined : parent.spanId
+    this.parentIsRemote = parent === undefined ? false : parent.isRemote
+    this.traceFlags = traceFlags
+    this.traceState = traceState
+    this.scope = scope
+    this.kind = draft.kind
+    this.name = draft.name
+    this.startMs = startMs
+    this.endMs = 0
+    this.statusCode = STATUS_UNSET
+    this.statusMessage = undefined
+    // The draft's literal becomes the span's attributes: 65 ns, against 136 for a copy key by key.
+    this.attributes = draft.attributes
+    this.droppedAttributes = 0
+    this.events = undefined
+    this.droppedEvents = 0
+    this.links = undefined
+    this.droppedLinks = 0
+    this.anchor = anchor
+    this.host = host
+    this.attributeCount = -1
+  }
+
+  get isRemote(): boolean {
+    return false
+  }
+
+  spanContext(): SpanContext {
+    return apiContext(this)
+  }
+
+  isRecording(): boolean {
+    return this.endMs === 0
+  }
+
+  set(attributes: SemanticAttributes): this {
+    if (this.endMs === 0) {
+      const own = this.attributes
+      for (const key in attributes) {
+        const value = attributes[key as keyof SemanticAttributes]
+        if (value !== undefined) own[key] = value
+      }
+    }
+    return this
+  }
+
+  setAttribute(key: string, value: unknown): this {
+    if (this.endMs !== 0 || typeof key !== 'string' || key === '') return this
+    const valid = validValue(value)
+    if (valid === undefined) return this
+    if (this.attributeCount < 0) this.attributeCount = countDefined(this.attributes)
+    if (this.attributes[key] === undefined) {
+      if (this.attributeCount >= this.host.limits.attributeCount) {
+        this.droppedAttributes++
+        return this
+      }
+      this.attributeCount++
+    }
+    this.attributes[key] = valid
+    return this
+  }
+
+  setAttributes(attributes: ApiAttributes): this {
+    if (attributes !== null && typeof attributes === 'object') {
+      for (const key of Object.keys(attributes)) this.setAttribute(key, attributes[key])
+    }
+    return this
+  }
+
+  addEvent(name: string, attributesOrTime?: ApiAttributes | TimeInput, time?: TimeInput): this {
+    if (this.endMs !== 0) return this
+    const timeFirst = isTimeInput(attributesOrTime)
+    const timeMs = toMs(timeFirst ? attributesOrTime : time, this.anchor)
+    const attributes = timeFirst ? undefined : (attributesOrTime as ApiAttributes | undefined)
+    if ((this.events?.length ?? 0) >= this.host.limits.eventCount) {
+      this.droppedEvents++
+      return this
+    }
+    this.events ??= []
+    this.events.push({ name: String(name), timeMs, ...limited(attributes, this.host.limits.eventAttributeCount) })
+    return this
+  }
+
+  addLink(link: Link): this {
+    if (this.endMs !== 0 || link?.context === undefined) return this
+    const identity = identityOfContext(link.context)
+    return this.linkTo(identity, link.attributes)
+  }
+
+  addLinks(links: Link[]): this {
+    for (const link of links) this.addLink(link)
+    return this
+  }
+
+  linkTo(to: SpanIdentity, attributes?: ApiAttributes): this {
+    if ((this.links?.length ?? 0) >= this.host.limits.linkCount) {
+      this.droppedLinks++
+      return this
+    }
+    this.links ??= []
+    this.links.push({
+      traceId: to.traceId,
+      spanId: to.spanId,
+      traceFlags: to.traceFlags,
+      traceState: to.traceState,
+      isRemote: to.isRemote,
+      ...limited(attributes, this.host.limits.linkAttributeCount),
+    })
+    return this
+  }
+
+  /** Ok is final and has no message; unset never replaces what was set (specification/trace/api.md#set-status). */
+  setStatus(status: SpanStatus): this {
+    if (this.endMs !== 0 || this.statusCode === STATUS_OK) return this
+    if (status.code !== STATUS_OK && status.code !== STATUS_ERROR) return this
+    this.statusCode = status.code
+    this.statusMessage = status.code === STATUS_ERROR && typeof status.message === 'string' ? status.message : undefined
+    return this
+  }
+
+  updateName(name: string): this {
+    if (this.endMs === 0) this.name = String(name)
+    return this
+  }
+
+  recordException(exception: Exception, time?: TimeInput): void {
+    const attributes = exceptionAttributes(exception)
+    if (attributes !== undefined) this.addEvent('exception', attributes as ApiAttributes, time)
+  }
+
+  recordError(error: unknown, describe: (text: string) => string = String): void {
+    if (this.endMs !== 0) return
+    this.attributes['error.type'] ??= errorType(error)
+    if (this.statusCode === STATUS_UNSET) {
+      this.statusCode = STATUS_ERROR
+      this.statusMessage = describe(messageOf(error))
+    }
+    if (!firstInTrace(error, this.traceId)) return
+    const attributes = exceptionAttributes(error as Exception)
+    if (attributes === undefined) return
+    for (const key of ['exception.message', 'exception.stacktrace'] as const) {
+      if (attributes[key] !== undefined) attributes[key] = describe(attributes[key])
+    }
+    this.addEvent('exception', attributes as ApiAttributes)
+  }
+
+  fail(): void {
+    if (this.endMs === 0 && this.statusCode === STATUS_UNSET) this.statusCode = STATUS_ERROR
+  }
+
+  end(time?: TimeInput): void {
+    if (this.endMs !== 0) return
+    const endMs = time === undefined ? now(this.anchor) : toMs(time, this.anchor)
+    // A span never ends before its start, whatever time the application gives.
+    this.endMs = endMs < this.startMs ? this.startMs : endMs
+    this.host.onEnd(this)
+  }
+}
+
+/** A span that records nothing and only carries an identity: unsampled, or remote. */
+export class NonRecordingSpan implements ApiSpan, TracedSpan, SpanIdentity {
+  constructor(
+    readonly traceId: string,
+    readonly spanId: string,
+    readonly traceFlags: number,
+    readonly traceState: string | undefined,
+    readonly isRemote: boolean,
+  ) {}
+
+  spanContext(): SpanContext {
+    return apiContext(this)
+  }
+  isRecording(): boolean {
+    return false
+  }
+  set(): this {
+    return this
+  }
+  setAttribute(): this {
+    return this
+  }
+  setAttributes(): this {
+    return this
+  }
+  addEvent(): this {
+    return this
+  }
+  addLink(): this {
+    return this
+  }
+  addLinks(): this {
+    return this
+  }
+  setStatus(): this {
+    return this
+  }
+  updateName(): this {
+    return this
+  }
+  recordException(): void {}
+  recordError(): void {}
+  fail(): void {}
+  end(): void {}
+}
+
+/** The identity of any span of the API, ours or of another implementation; undefined if its ids are not valid. */
+export function identityOf(span: ApiSpan | undefined): SpanIdentity | undefined {
+  if (span === undefined || span instanceof Span) return span
+  const identity = span instanceof NonRecordingSpan ? span : identityOfContext(span.spanContext())
+  return isValidIdentity(identity) ? identity : undefined
+}
+
+function identityOfContext(context: SpanContext): SpanIdentity {
+  return {
+    traceId: context.traceId,
+    spanId: context.spanId,
+    traceFlags: context.traceFlags,
+    traceState: context.traceState?.serialize() || undefined,
+    isRemote: context.isRemote === true,
+  }
+}
+
+function apiContext(identity: SpanIdentity): SpanContext {
+  const { traceId, spanId, traceFlags, traceState, isRemote } = identity
+  const context: SpanContext = { traceId, spanId, traceFlags }
+  if (isRemote) context.isRemote = true
+  const state = traceState === undefined ? undefined : TraceState.parse(traceState)
+  if (state !== undefined) context.traceState = state
+  return context
+}
+
+const isValidIdentity = ({ traceId, spanId }: SpanIdentity): boolean =>
+  /^(?!0{32})[0-9a-f]{32}$/.test(traceId) && /^(?!0{16})[0-9a-f]{16}$/.test(spanId)
+
+/** What the application may set: primitives, and arrays of one kind of primitive with gaps (specification/common/README.md#attribute). */
+function validValue(value: unknown): AttributeValue | undefined {
+  if (!Array.isArray(value)) return isPrimitive(value) ? value : undefined
+  let kind: string | undefined
+  for (const item of value) {
+    if (item === null || item === undefined) continue
+    if (!isPrimitive(item) || (kind !== undefined && typeof item !== kind)) return undefined
+    kind = typeof item
+  }
+  return value.slice() as string[]
+}
+
+const isPrimitive = (value: unknown): value is string | number | boolean =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+
+function countDefined(attributes: Attributes): number {
+  let count = 0
+  for (const key in attributes) if (attributes[key] !== undefined) count++
+  return count
+}
+
+function limited(
+  given: ApiAttributes | undefined,
+  max: number,
+): { attributes: Attributes | undefined; droppedAttributes: number } {
+  if (given === undefined || given === null) return { attributes: undefined, droppedAttributes: 0 }
+  const attributes: Attributes = {}
+  let count = 0
+  let droppedAttributes = 0
+  for (const key of Object.keys(given)) {
+    const value = validValue(given[key])
+    if (value === undefined || key === '') continue
+    if (count++ < max) attributes[key] = value
+    else droppedAttributes++
+  }
+  return { attributes, droppedAttributes }
+}
+
+const isTimeInput = (value: unknown): value is TimeInput =>
+  typeof value === 'number' ||
+  value instanceof Date ||
+  (Array.isArray(value) && value.length === 2 && typeof value[0] === 'number')
+
+/** The API's times: an epoch in milliseconds, a `performance.now()`, a Date, or [seconds, nanoseconds]. */
+export function toMs(time: TimeInput | undefined, anchor: Anchor): number {
+  if (typeof time === 'number' && Number.isFinite(time)) {
+    // A performance.now() counts from the start of the process, long after the epoch.
+    return time < performance.timeOrigin ? performance.timeOrigin + time : time
+  }
+  if (time instanceof Date && !Number.isNaN(time.getTime())) return time.getTime()
+  if (Array.isArray(time) && Number.isFinite(time[0]) && Number.isFinite(time[1])) return time[0] * 1000 + time[1] / 1e6
+  return now(anchor)
+}
+
+// An error that climbs through many spans is told once: by the innermost that saw it.
+const recorded = new WeakMap<object, string>()
+
+function firstInTrace(error: unknown, traceId: string): boolean {
+  if (error === null || typeof error !== 'object') return true
+  if (recorded.get(error) === traceId) return false
+  recorded.set(error, traceId)
+  return true
+}
+
+/** The error's code if it has one, else its class: of low cardinality (semantic conventions, `error.type`). */
+export function errorType(error: unknown): string {
+  if (error === null || typeof error !== 'object') return typeof error === 'string' ? 'Error' : typeof error
+  const { code, name } = error as { code?: unknown; name?: unknown }
+  if (typeof code === 'string' && code !== '') return code
+  const className = error.constructor?.name
+  if (className !== undefined && className !== '' && className !== 'Object')
+    return className === 'Error' && typeof name === 'string' && name !== '' ? name : className
+  return typeof name === 'string' && name !== '' ? name : 'Error'
+}
+
+const messageOf = (error: unknown): string => {
+  if (error !== null && typeof error === 'object' && 'message' in error) return String(error.message)
+  return typeof error === 'string' ? error : ''
+}
+
+function exceptionAttributes(error: Exception): SemanticAttributes | undefined {
+  if (typeof error === 'string') return { 'exception.message': error }
+  if (error === null || typeof error !== 'object') return undefined
+  const { message, stack } = error
+  const attributes: SemanticAttributes = { 'exception.type': errorType(error) }
+  if (message !== undefined) attributes['exception.message'] = String(message)
+  if (typeof stack === 'string') attributes['exception.stacktrace'] = stack
+  return attributes
+}

@@ -1,0 +1,81 @@
+/** A function, traced: whether it calls back, returns a promise or an emitter, or just returns. */
+import { errorMonitor } from 'node:events'
+import { active, bind } from '../context/storage.js'
+import { begin, type Call, type Guard, type Operation } from './operation.js'
+import type { Scope } from './span.js'
+import type { TracerCore } from './tracer.js'
+
+/** Calls the original exactly once, with its own `this`, arguments, result and exceptions. */
+export function traced<This, Args extends unknown[], R>(
+  core: TracerCore,
+  scope: Scope,
+  operation: Operation<Call<This, Args, R>>,
+  original: (this: This, ...args: Args) => R,
+  guard: Guard,
+): (this: This, ...args: Args) => R {
+  const leaf = operation.inside === 'none'
+
+  return function (this: This, ...args: Args): R {
+    const call: Call<This, Args, R> = { self: this, args }
+    const open = begin(core, scope, operation, call, guard)
+    if (open === undefined) return Reflect.apply(original, this, call.args)
+
+    let settled = false
+    const settle = (error: unknown, result?: R): void => {
+      if (settled) return
+      settled = true
+      if (error !== undefined && error !== null) call.error = error
+      else if (result !== undefined) call.result = result
+      open.end(call)
+    }
+
+    const last = call.args.length - 1
+    const callback: unknown = call.args[last]
+    const calledBack = typeof callback === 'function'
+    if (calledBack) {
+      const resume = bind(callback as (...a: any[]) => unknown, active())
+      // A copy: `inject` may have put the customer's own array here.
+      call.args = call.args.slice() as Args
+      call.args[last] = function (this: unknown, error: unknown, result: R) {
+        settle(error, result)
+        return Reflect.apply(resume, this, arguments)
+      }
+    }
+
+    let result: R
+    try {
+      result = leaf ? Reflect.apply(original, this, call.args) : open.run(original, this, call.args)
+    } catch (error) {
+      settle(error ?? new Error('threw nothing'))
+      throw error
+    }
+    if (calledBack) return result
+    if (isPlainPromise(result)) {
+      return result.then(
+        value => {
+          settle(undefined, value as R)
+          return value
+        },
+        error => {
+          settle(error ?? new Error('rejected with nothing'))
+          throw error
+        },
+      ) as R
+    }
+    if (result instanceof Promise) result.then(value => settle(undefined, value as R), settle)
+    else if (isEmitter(result)) {
+      result
+        .once(errorMonitor, settle)
+        .once('end', () => settle(undefined))
+        .once('close', () => settle(undefined))
+    } else settle(undefined, result)
+    return result
+  }
+}
+
+// Passing a plain promise on keeps Node's report of an unhandled rejection; one with extras must stay itself.
+const isPlainPromise = (value: unknown): value is Promise<unknown> =>
+  value instanceof Promise && value.constructor === Promise && Object.keys(value).length === 0
+
+const isEmitter = (value: any): value is NodeJS.EventEmitter =>
+  value !== null && typeof value === 'object' && typeof value.once === 'function' && typeof value.emit === 'function'

@@ -1,0 +1,109 @@
+/** Starts spans: for operations, and for the application through the OpenTelemetry API. */
+import type {
+  Span as ApiSpan,
+  Context,
+  Link,
+  SpanOptions,
+  TextMapPropagator,
+  Tracer,
+  TracerProvider,
+} from '@opentelemetry/api'
+import { isSuppressed, spanOf, withSpan } from '../context/context.js'
+import { active, run } from '../context/storage.js'
+import { newAnchor, now } from './clock.js'
+import { newSpanId, newTraceId } from './ids.js'
+import type { Sampler } from './sampler.js'
+import {
+  INTERNAL,
+  identityOf,
+  NonRecordingSpan,
+  RANDOM,
+  SAMPLED,
+  type Scope,
+  Span,
+  type SpanDraft,
+  type SpanHost,
+  type SpanIdentity,
+  type SpanKind,
+  toMs,
+} from './span.js'
+
+/** What every tracer of a process shares. */
+export interface TracerCore {
+  readonly host: SpanHost
+  readonly sampler: Sampler
+  readonly propagator: TextMapPropagator
+}
+
+/** A recording span under `parent`; `parentSpan` lends its clock if it is of this process. */
+export function startSpan(
+  core: TracerCore,
+  scope: Scope,
+  parent: SpanIdentity | undefined,
+  traceId: string,
+  draft: SpanDraft,
+  parentSpan: ApiSpan | undefined,
+  startMs?: number,
+): Span {
+  const anchor = parentSpan instanceof Span ? parentSpan.anchor : newAnchor()
+  const flags = parent === undefined ? SAMPLED | RANDOM : (parent.traceFlags & RANDOM) | SAMPLED
+  return new Span(
+    core.host,
+    scope,
+    traceId,
+    newSpanId(),
+    parent,
+    flags,
+    parent?.traceState,
+    draft,
+    anchor,
+    startMs ?? now(anchor),
+  )
+}
+
+function createTracer(core: TracerCore, scope: Scope): Tracer {
+  function startManual(name: string, options: SpanOptions = {}, context: Context = active()): ApiSpan {
+    const parentSpan = options?.root === true ? undefined : spanOf(context)
+    const parent = identityOf(parentSpan)
+    const traceId = parent === undefined ? newTraceId() : parent.traceId
+    if (isSuppressed(context) || !core.sampler(parent, traceId)) {
+      const flags = (parent?.traceFlags ?? RANDOM) & RANDOM
+      return new NonRecordingSpan(traceId, newSpanId(), flags, parent?.traceState, false)
+    }
+    const draft: SpanDraft = { name: String(name), kind: kindOf(options?.kind), attributes: {} }
+    const startMs = options?.startTime === undefined ? undefined : toMs(options.startTime, newAnchor())
+    const span = startSpan(core, scope, parent, traceId, draft, parentSpan, startMs)
+    if (options?.attributes !== undefined) span.setAttributes(options.attributes)
+    if (Array.isArray(options?.links)) for (const link of options.links as Link[]) span.addLink(link)
+    return span
+  }
+
+  return {
+    startSpan: startManual,
+    startActiveSpan(name: string, ...rest: unknown[]): any {
+      const fn = rest.pop() as (span: ApiSpan) => unknown
+      const [options, context = active()] = rest as [SpanOptions?, Context?]
+      const span = startManual(name, options, context)
+      return run(withSpan(context, span), fn, undefined, [span])
+    },
+  }
+}
+
+const kindOf = (kind: unknown): SpanKind =>
+  typeof kind === 'number' && Number.isInteger(kind) && kind >= 0 && kind <= 4 ? (kind as SpanKind) : INTERNAL
+
+const NO_NAME = 'unknown'
+
+/** One tracer, and so one scope object, for each name, version and schema URL. */
+export function createTracerProvider(core: TracerCore): TracerProvider {
+  const tracers = new Map<string, Tracer>()
+  return {
+    getTracer(name, version, options) {
+      const scope: Scope = { name: name || NO_NAME, version, schemaUrl: options?.schemaUrl }
+      const key = `${scope.name}\n${version ?? ''}\n${scope.schemaUrl ?? ''}`
+      let tracer = tracers.get(key)
+      if (tracer === undefined) tracers.set(key, (tracer = createTracer(core, scope)))
+      return tracer
+    },
+  }
+}
