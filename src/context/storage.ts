@@ -19,6 +19,9 @@ export function run<This, Args extends readonly unknown[], R>(
   return storage.run(context, Reflect.apply as never, fn, self, args) as R
 }
 
+/** Makes `context` the active one for the rest of the running function and what it starts. */
+export const enter = (context: Context): void => storage.enterWith(context)
+
 /** A function that runs `fn` in `context`, wherever it is called from. */
 export function bind<F extends (...args: any[]) => unknown>(fn: F, context: Context = active()): F {
   return function (this: unknown, ...args: unknown[]) {

@@ -4,26 +4,29 @@ import type { TextMapGetter, TextMapSetter } from '@opentelemetry/api'
 /** Trace headers as a carrier has them: keys of any case, values as the library keeps them. */
 export type Headers = Readonly<Record<string, unknown>>
 
-/** The text of a header: of several values, joined as HTTP joins them (RFC 9110, section 5.3). */
-function text(value: unknown): string | undefined {
+function single(value: unknown): string | undefined {
   if (typeof value === 'string') return value
   if (value instanceof Uint8Array)
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')
-  if (Array.isArray(value))
-    return value
-      .map(text)
-      .filter(item => item !== undefined)
-      .join(',')
   return undefined
+}
+
+/** The text of a header: of several values, joined as HTTP joins them (RFC 9110, section 5.3). */
+export function headerText(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return single(value)
+  return value
+    .map(single)
+    .filter(item => item !== undefined)
+    .join(',')
 }
 
 export const headerGetter: TextMapGetter<Headers> = {
   keys: carrier => Object.keys(carrier),
   get(carrier, key) {
     const exact = carrier[key]
-    if (exact !== undefined) return text(exact)
+    if (exact !== undefined) return headerText(exact)
     for (const name in carrier) {
-      if (name.length === key.length && name.toLowerCase() === key) return text(carrier[name])
+      if (name.length === key.length && name.toLowerCase() === key) return headerText(carrier[name])
     }
     return undefined
   },

@@ -1,7 +1,7 @@
 /** What a call means, and the fence around every meaning: start, extract, inject, finish. */
 import type { Context } from '@opentelemetry/api'
 import { isSuppressed, ROOT, spanOf, suppressed, withSpan } from '../context/context.js'
-import { active, run } from '../context/storage.js'
+import { active, enter, run } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
 import { type Headers, headerGetter, headerSetter } from '../propagation/headers.js'
 import { newSpanId, newTraceId } from './ids.js'
@@ -28,14 +28,25 @@ export interface Operation<M extends object> {
    * traced, so no context is entered. 'hidden': the call's own business, which makes no spans.
    */
   readonly inside?: 'traced' | 'none' | 'hidden'
+  /** Polls, heartbeats and the like: of interest inside a trace only, never a trace of their own. */
+  readonly needsParent?: true
   /** Return undefined to leave this call untraced. */
   start(call: M): SpanDraft | undefined
   /** Incoming work only: where the caller's trace headers are. The span becomes their child. */
   extract?(call: M): Headers | undefined
-  /** Incoming batches only: the trace headers of each message. The span is linked to all of them. */
+  /** Incoming batches only: the trace headers of each message, as known at the end. The span is linked to all of them. */
   links?(call: M): Iterable<Headers | undefined>
   /** Outgoing work only: put the trace headers onto the call, without changing what the customer passed in. */
   inject?(call: M, headers: Record<string, string>): void
+  /** Adds what becomes known under way; called by `OpenCall.progress`. */
+  progress?(span: TracedSpan, call: M): void
+  /**
+   * Wrapped methods only: whether the call goes on after its method has returned something that is no promise. Then
+   * whoever was given `open` ends it. Where there is this verb, emitters that are returned are not listened to.
+   */
+  outlives?(call: M, open: OpenCall<M>): boolean
+  /** True where the end shows that nothing happened, as of a poll that found nothing: there is no span then. */
+  discard?(call: M & Settled): boolean
   /** Adds what is only known at the end. The error, if any, is recorded for you afterwards. */
   finish?(span: TracedSpan, call: M & Settled): void
   /** Removes what may not be told from an error's message and stack. */
@@ -48,6 +59,12 @@ export interface OpenCall<M extends object> {
   readonly span: TracedSpan
   /** Calls `fn` where the call's span is the active one. */
   run<This, Args extends readonly unknown[], R>(fn: (this: This, ...args: Args) => R, self: This, args: Args): R
+  /** Makes the span the active one for what follows in the function that runs, as a loop's body does, until `leave`. */
+  enter(): void
+  /** Makes active again what was so when the operation started. */
+  leave(): void
+  /** Something more is known of the call. */
+  progress(call: M): void
   /** Ends the operation, once; later calls do nothing. */
   end(call: M & Settled): void
 }
@@ -81,8 +98,10 @@ class Opened<M extends object> implements OpenCall<M> {
   private ended = false
 
   constructor(
+    private readonly core: TracerCore,
     readonly span: Span | NonRecordingSpan,
     readonly context: Context,
+    private readonly caller: Context,
     private readonly operation: Operation<M>,
     private readonly guard: Guard,
   ) {}
@@ -91,11 +110,44 @@ class Opened<M extends object> implements OpenCall<M> {
     return run(this.context, fn, self, args)
   }
 
+  enter(): void {
+    enter(this.context)
+  }
+
+  leave(): void {
+    enter(this.caller)
+  }
+
+  progress(call: M): void {
+    if (this.ended || !(this.span instanceof Span)) return
+    try {
+      this.operation.progress?.(this.span, call)
+    } catch (error) {
+      caught(this.guard, 'progress', error)
+    }
+  }
+
+  outlives(call: M): boolean {
+    if (!(this.span instanceof Span)) return false
+    try {
+      return this.operation.outlives?.(call, this) === true
+    } catch (error) {
+      caught(this.guard, 'outlives', error)
+      return false
+    }
+  }
+
   end(call: M & Settled): void {
     if (this.ended) return
     this.ended = true
-    const { span, operation, guard } = this
+    const { core, span, operation, guard } = this
     if (!(span instanceof Span)) return
+    try {
+      if (operation.discard?.(call) === true) return
+    } catch (error) {
+      caught(guard, 'discard', error)
+    }
+    if (operation.links !== undefined) link(core, operation, call, span, guard)
     try {
       operation.finish?.(span, call)
     } catch (error) {
@@ -103,7 +155,12 @@ class Opened<M extends object> implements OpenCall<M> {
     }
     if (call.error !== undefined) {
       const describe = operation.describe
-      span.recordError(call.error, describe === undefined ? undefined : text => described(operation, text, call, guard))
+      try {
+        span.recordError(call.error, describe === undefined ? undefined : text => described(operation, text, call, guard))
+      } catch {
+        // Anything can be thrown, even what throws when it is read.
+        span.fail()
+      }
     }
     span.end()
   }
@@ -135,6 +192,7 @@ export function begin<M extends object>(
 
   const context = operation.extract === undefined ? caller : extracted(core, operation, call, guard)
   const parent = identityOf(spanOf(context))
+  if (parent === undefined && operation.needsParent === true) return undefined
   const traceId = parent === undefined ? newTraceId() : parent.traceId
 
   // Sampling comes first: the path without a span is the most common one where sampling is used at all.
@@ -142,7 +200,7 @@ export function begin<M extends object>(
     const inherited = parent === undefined ? withSpan(context, unsampledRoot(traceId)) : context
     inject(core, operation, call, inherited, guard)
     if (inherited === caller || operation.inside === 'none') return undefined
-    return new Opened(spanOf(inherited) as NonRecordingSpan, inherited, operation, guard)
+    return new Opened(core, spanOf(inherited) as NonRecordingSpan, inherited, caller, operation, guard)
   }
 
   let draft: SpanDraft | undefined
@@ -154,10 +212,9 @@ export function begin<M extends object>(
   if (draft === undefined) return undefined
 
   const span = startSpan(core, scope, parent, traceId, draft, spanOf(context))
-  if (operation.links !== undefined) link(core, operation, call, span, guard)
   const own = withSpan(context, span)
   inject(core, operation, call, own, guard)
-  return new Opened(span, operation.inside === 'hidden' ? suppressed(own) : own, operation, guard)
+  return new Opened(core, span, operation.inside === 'hidden' ? suppressed(own) : own, caller, operation, guard)
 }
 
 function extracted<M extends object>(core: TracerCore, operation: Operation<M>, call: M, guard: Guard): Context {

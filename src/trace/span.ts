@@ -4,14 +4,15 @@ import type {
   Span as ApiSpan,
   Exception,
   Link,
-  SpanContext,
   SpanStatus,
   TimeInput,
 } from '@opentelemetry/api'
+import { IdentifiedSpan, identityOfContext, type SpanIdentity } from '../context/span-identity.js'
 import type { Attributes, AttributeValue, SemanticAttributes } from '../semconv.js'
 import { type Anchor, now } from './clock.js'
 import type { Limits } from './limits.js'
-import { TraceState } from './trace-state.js'
+
+export { identityOf, NonRecordingSpan, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
 
 /** The API's numbers: OTLP's are one more. */
 export type SpanKind = 0 | 1 | 2 | 3 | 4
@@ -26,10 +27,6 @@ export const STATUS_UNSET = 0
 export const STATUS_OK = 1
 export const STATUS_ERROR = 2
 export type StatusCode = 0 | 1 | 2
-
-/** W3C Trace Context Level 2, section 3.2.2.5. */
-export const SAMPLED = 0x01
-export const RANDOM = 0x02
 
 /** Name, kind and attributes before there is a span. */
 export interface SpanDraft {
@@ -61,16 +58,6 @@ export interface SpanLink {
   readonly isRemote: boolean
   readonly attributes: Attributes | undefined
   readonly droppedAttributes: number
-}
-
-/** What identifies a span to its children, in this process or another. */
-export interface SpanIdentity {
-  readonly traceId: string
-  readonly spanId: string
-  readonly traceFlags: number
-  /** The text of `tracestate`, if any. */
-  readonly traceState: string | undefined
-  readonly isRemote: boolean
 }
 
 /** What an instrumentation may do with an open span. */
@@ -115,7 +102,7 @@ export interface SpanHost {
   onEnd(span: EndedSpan): void
 }
 
-export class Span implements ApiSpan, TracedSpan, EndedSpan, SpanIdentity {
+export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSpan {
   readonly traceId: string
   readonly spanId: string
   readonly parentSpanId: string | undefined
@@ -151,6 +138,7 @@ export class Span implements ApiSpan, TracedSpan, EndedSpan, SpanIdentity {
     anchor: Anchor,
     startMs: number,
   ) {
+    super()
     this.traceId = traceId
     this.spanId = spanId
     this.parentSpanId = parent === undefined ? undefined : parent.spanId
@@ -178,10 +166,6 @@ export class Span implements ApiSpan, TracedSpan, EndedSpan, SpanIdentity {
 
   get isRemote(): boolean {
     return false
-  }
-
-  spanContext(): SpanContext {
-    return apiContext(this)
   }
 
   isRecording(): boolean {
@@ -243,7 +227,7 @@ export class Span implements ApiSpan, TracedSpan, EndedSpan, SpanIdentity {
   }
 
   addLinks(links: Link[]): this {
-    for (const link of links) this.addLink(link)
+    if (Array.isArray(links)) for (const link of links) this.addLink(link)
     return this
   }
 
@@ -267,7 +251,7 @@ export class Span implements ApiSpan, TracedSpan, EndedSpan, SpanIdentity {
   /** Ok is final and has no message; unset never replaces what was set (specification/trace/api.md#set-status). */
   setStatus(status: SpanStatus): this {
     if (this.endMs !== 0 || this.statusCode === STATUS_OK) return this
-    if (status.code !== STATUS_OK && status.code !== STATUS_ERROR) return this
+    if (status?.code !== STATUS_OK && status?.code !== STATUS_ERROR) return this
     this.statusCode = status.code
     this.statusMessage = status.code === STATUS_ERROR && typeof status.message === 'string' ? status.message : undefined
     return this
@@ -311,81 +295,6 @@ export class Span implements ApiSpan, TracedSpan, EndedSpan, SpanIdentity {
     this.host.onEnd(this)
   }
 }
-
-/** A span that records nothing and only carries an identity: unsampled, or remote. */
-export class NonRecordingSpan implements ApiSpan, TracedSpan, SpanIdentity {
-  constructor(
-    readonly traceId: string,
-    readonly spanId: string,
-    readonly traceFlags: number,
-    readonly traceState: string | undefined,
-    readonly isRemote: boolean,
-  ) {}
-
-  spanContext(): SpanContext {
-    return apiContext(this)
-  }
-  isRecording(): boolean {
-    return false
-  }
-  set(): this {
-    return this
-  }
-  setAttribute(): this {
-    return this
-  }
-  setAttributes(): this {
-    return this
-  }
-  addEvent(): this {
-    return this
-  }
-  addLink(): this {
-    return this
-  }
-  addLinks(): this {
-    return this
-  }
-  setStatus(): this {
-    return this
-  }
-  updateName(): this {
-    return this
-  }
-  recordException(): void {}
-  recordError(): void {}
-  fail(): void {}
-  end(): void {}
-}
-
-/** The identity of any span of the API, ours or of another implementation; undefined if its ids are not valid. */
-export function identityOf(span: ApiSpan | undefined): SpanIdentity | undefined {
-  if (span === undefined || span instanceof Span) return span
-  const identity = span instanceof NonRecordingSpan ? span : identityOfContext(span.spanContext())
-  return isValidIdentity(identity) ? identity : undefined
-}
-
-function identityOfContext(context: SpanContext): SpanIdentity {
-  return {
-    traceId: context.traceId,
-    spanId: context.spanId,
-    traceFlags: context.traceFlags,
-    traceState: context.traceState?.serialize() || undefined,
-    isRemote: context.isRemote === true,
-  }
-}
-
-function apiContext(identity: SpanIdentity): SpanContext {
-  const { traceId, spanId, traceFlags, traceState, isRemote } = identity
-  const context: SpanContext = { traceId, spanId, traceFlags }
-  if (isRemote) context.isRemote = true
-  const state = traceState === undefined ? undefined : TraceState.parse(traceState)
-  if (state !== undefined) context.traceState = state
-  return context
-}
-
-const isValidIdentity = ({ traceId, spanId }: SpanIdentity): boolean =>
-  /^(?!0{32})[0-9a-f]{32}$/.test(traceId) && /^(?!0{16})[0-9a-f]{16}$/.test(spanId)
 
 /** What the application may set: primitives, and arrays of one kind of primitive with gaps (specification/common/README.md#attribute). */
 function validValue(value: unknown): AttributeValue | undefined {
@@ -433,8 +342,8 @@ const isTimeInput = (value: unknown): value is TimeInput =>
 /** The API's times: an epoch in milliseconds, a `performance.now()`, a Date, or [seconds, nanoseconds]. */
 export function toMs(time: TimeInput | undefined, anchor: Anchor): number {
   if (typeof time === 'number' && Number.isFinite(time)) {
-    // A performance.now() counts from the start of the process, long after the epoch.
-    return time < performance.timeOrigin ? performance.timeOrigin + time : time
+    // A performance.now() counts from the start of the process: 1e11 is three years of that, and 1973 of the epoch.
+    return time < 1e11 ? performance.timeOrigin + time : time
   }
   if (time instanceof Date && !Number.isNaN(time.getTime())) return time.getTime()
   if (Array.isArray(time) && Number.isFinite(time[0]) && Number.isFinite(time[1])) return time[0] * 1000 + time[1] / 1e6

@@ -1,5 +1,6 @@
 /** A function, traced: whether it calls back, returns a promise or an emitter, or just returns. */
-import { errorMonitor } from 'node:events'
+import { EventEmitter, errorMonitor } from 'node:events'
+import { types } from 'node:util'
 import { active, bind } from '../context/storage.js'
 import { begin, type Call, type Guard, type Operation } from './operation.js'
 import type { Scope } from './span.js'
@@ -57,25 +58,39 @@ export function traced<This, Args extends unknown[], R>(
           return value
         },
         error => {
-          settle(error ?? new Error('rejected with nothing'))
+          settle(error ?? new Error(REJECTED_WITH_NOTHING))
           throw error
         },
       ) as R
     }
-    if (result instanceof Promise) result.then(value => settle(undefined, value as R), settle)
-    else if (isEmitter(result)) {
-      result
-        .once(errorMonitor, settle)
-        .once('end', () => settle(undefined))
-        .once('close', () => settle(undefined))
+    if (types.isPromise(result)) tap(result, settle)
+    else if (operation.outlives !== undefined) {
+      if (!open.outlives(call)) settle(undefined, result)
+    } else if (result instanceof EventEmitter && result !== (this as unknown)) {
+      result.once(errorMonitor, settle)
+      result.once('end', () => settle(undefined))
+      result.once('close', () => settle(undefined))
     } else settle(undefined, result)
     return result
   }
 }
 
+const REJECTED_WITH_NOTHING = 'rejected with nothing'
+
 // Passing a plain promise on keeps Node's report of an unhandled rejection; one with extras must stay itself.
 const isPlainPromise = (value: unknown): value is Promise<unknown> =>
-  value instanceof Promise && value.constructor === Promise && Object.keys(value).length === 0
+  types.isPromise(value) && value.constructor === Promise && Object.keys(value).length === 0
 
-const isEmitter = (value: any): value is NodeJS.EventEmitter =>
-  value !== null && typeof value === 'object' && typeof value.once === 'function' && typeof value.emit === 'function'
+function tap(promise: Promise<unknown>, settle: (error: unknown, result?: any) => void): void {
+  try {
+    // Not the promise's own `then`: that of a lazy promise starts the work.
+    Promise.prototype.then.call(
+      promise,
+      value => settle(undefined, value),
+      error => settle(error ?? new Error(REJECTED_WITH_NOTHING)),
+    )
+  } catch {
+    // `then` makes a second promise of the same class, whose constructor may want other arguments.
+    settle(undefined)
+  }
+}

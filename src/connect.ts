@@ -1,0 +1,81 @@
+/** Joins definitions and tracer: a target for the hooks from each module, a listener from each channel, a Kit for both. */
+import { subscribe } from 'node:diagnostics_channel'
+import type { Config } from './config/options.js'
+import { spanOf } from './context/context.js'
+import { active, bind } from './context/storage.js'
+import { log } from './diagnostics/log.js'
+import type { Target } from './hooks/index.js'
+import { wrap } from './hooks/wrap.js'
+import type { Instrumentation, Kit, Operation } from './instrumentations/define.js'
+import { begin, createGuard, type Guard } from './trace/operation.js'
+import { type Scope, Span } from './trace/span.js'
+import { traced } from './trace/traced.js'
+import type { TracerCore } from './trace/tracer.js'
+import { version } from './version.js'
+
+/** The targets of all definitions; their channels are listened to at once, as a channel needs no module to be loaded. */
+export function connect(definitions: readonly Instrumentation[], config: Config, core: TracerCore): Target[] {
+  const targets: Target[] = []
+  for (const definition of definitions) {
+    const scope: Scope = { name: `@org/trace/${definition.name}`, version }
+    const options = config.instrumentations[definition.name] ?? {}
+    for (const { name, versions, file, patch } of definition.modules ?? []) {
+      targets.push({ name, versions, file, apply: (exports, v) => patch(exports, createKit(core, scope, options, v)) })
+    }
+    for (const channel of definition.channels ?? []) {
+      const listen = channel.listen(createKit(core, scope, options, process.versions.node))
+      subscribe(channel.name, fenced(`${definition.name} on ${channel.name}`, listen))
+    }
+  }
+  return targets
+}
+
+// Node rethrows what a subscriber throws, later, as an uncaught exception of the application.
+function fenced(label: string, listen: (message: any) => void): (message: unknown) => void {
+  return message => {
+    try {
+      listen(message)
+    } catch (error) {
+      log.once(label, '%s failed: %s', label, error)
+    }
+  }
+}
+
+function createKit<Options extends object>(
+  core: TracerCore,
+  scope: Scope,
+  options: Options,
+  version: string,
+): Kit<Options> {
+  const guards = new Map<Operation<any>, Guard>()
+  const guardOf = (operation: Operation<any>): Guard => {
+    let guard = guards.get(operation)
+    if (guard === undefined) guards.set(operation, (guard = createGuard(`${scope.name} (${version})`)))
+    return guard
+  }
+
+  return {
+    options,
+    version,
+    trace(target, method, operation) {
+      const guard = createGuard(`${scope.name} (${version}), ${String(method)}`)
+      wrap(target, method, original => traced(core, scope, operation, original as never, guard) as never)
+    },
+    wrap,
+    bindCallback(target, method) {
+      wrap(target, method, original => {
+        return function (this: unknown, ...args: unknown[]) {
+          const last = args.length - 1
+          if (typeof args[last] === 'function') args[last] = bind(args[last] as () => unknown)
+          return Reflect.apply(original as () => unknown, this, args)
+        } as never
+      })
+    },
+    bind,
+    begin: (operation, call) => begin(core, scope, operation, call, guardOf(operation)),
+    activeSpan() {
+      const span = spanOf(active())
+      return span instanceof Span && span.isRecording() ? span : undefined
+    },
+  }
+}

@@ -1,0 +1,99 @@
+/** What identifies a span to its children, in this process or another, and spans that are nothing but that. */
+import type { Span as ApiSpan, SpanContext } from '@opentelemetry/api'
+import { TraceState } from './trace-state.js'
+
+/** W3C Trace Context Level 2, section 3.2.2.5. */
+export const SAMPLED = 0x01
+export const RANDOM = 0x02
+
+export interface SpanIdentity {
+  readonly traceId: string
+  readonly spanId: string
+  readonly traceFlags: number
+  /** The text of `tracestate`, if any. */
+  readonly traceState: string | undefined
+  readonly isRemote: boolean
+}
+
+/** Every span that this package makes: its identity is valid and stands in its fields. */
+export abstract class IdentifiedSpan implements SpanIdentity {
+  abstract readonly traceId: string
+  abstract readonly spanId: string
+  abstract readonly traceFlags: number
+  abstract readonly traceState: string | undefined
+  abstract readonly isRemote: boolean
+
+  spanContext(): SpanContext {
+    const { traceId, spanId, traceFlags, traceState, isRemote } = this
+    const context: SpanContext = { traceId, spanId, traceFlags }
+    if (isRemote) context.isRemote = true
+    const state = traceState === undefined ? undefined : TraceState.parse(traceState)
+    if (state !== undefined) context.traceState = state
+    return context
+  }
+}
+
+/** A span that records nothing and only carries an identity: unsampled, or remote. */
+export class NonRecordingSpan extends IdentifiedSpan implements ApiSpan {
+  constructor(
+    readonly traceId: string,
+    readonly spanId: string,
+    readonly traceFlags: number,
+    readonly traceState: string | undefined,
+    readonly isRemote: boolean,
+  ) {
+    super()
+  }
+
+  isRecording(): boolean {
+    return false
+  }
+  set(): this {
+    return this
+  }
+  setAttribute(): this {
+    return this
+  }
+  setAttributes(): this {
+    return this
+  }
+  addEvent(): this {
+    return this
+  }
+  addLink(): this {
+    return this
+  }
+  addLinks(): this {
+    return this
+  }
+  setStatus(): this {
+    return this
+  }
+  updateName(): this {
+    return this
+  }
+  recordException(): void {}
+  recordError(): void {}
+  fail(): void {}
+  end(): void {}
+}
+
+const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/
+const SPAN_ID = /^(?!0{16})[0-9a-f]{16}$/
+
+/** The identity of any span of the API, ours or of another implementation; undefined if its ids are not valid. */
+export function identityOf(span: ApiSpan | undefined): SpanIdentity | undefined {
+  if (span === undefined || span instanceof IdentifiedSpan) return span
+  const identity = identityOfContext(span.spanContext())
+  return TRACE_ID.test(identity.traceId) && SPAN_ID.test(identity.spanId) ? identity : undefined
+}
+
+export function identityOfContext(context: SpanContext): SpanIdentity {
+  return {
+    traceId: context.traceId,
+    spanId: context.spanId,
+    traceFlags: context.traceFlags,
+    traceState: context.traceState?.serialize() || undefined,
+    isRemote: context.isRemote === true,
+  }
+}

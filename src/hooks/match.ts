@@ -1,0 +1,99 @@
+/** From a module that has just loaded to the targets that want it: name, file and version. */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join, sep } from 'node:path'
+import satisfies from 'semver/functions/satisfies'
+import type { Report, Target } from './index.js'
+
+/** Where a file lies in an installed package. */
+export interface Place {
+  readonly name: string
+  readonly baseDir: string
+}
+
+const MARK = `${sep}node_modules${sep}`
+
+/** The package that a file belongs to, by the last `node_modules` on its path; undefined for the application's own files. */
+export function placeOf(filename: string): Place | undefined {
+  const mark = filename.lastIndexOf(MARK)
+  if (mark === -1) return undefined
+  const start = mark + MARK.length
+  let end = filename.indexOf(sep, start)
+  if (end !== -1 && filename.charCodeAt(start) === 64 /* @ */) end = filename.indexOf(sep, end + 1)
+  if (end === -1) return undefined
+  const name = filename.slice(start, end)
+  return { name: sep === '/' ? name : name.replace(sep, '/'), baseDir: filename.slice(0, end) }
+}
+
+interface Installed {
+  readonly version: string
+  /** The file that `require(name)` runs. */
+  readonly main: string
+}
+
+export interface Matcher {
+  /** Cheap: whether any target names this package or built-in module. */
+  wants(name: string): boolean
+  /** A file of a wanted package has run; `exports` is what it exported. */
+  loaded(place: Place, filename: string, exports: unknown): void
+  /** A built-in module, which is loaded already. */
+  builtin(name: string, exports: unknown): void
+}
+
+export function createMatcher(targets: readonly Target[], report: Report): Matcher {
+  const byName = new Map<string, Target[]>()
+  for (const target of targets) byName.set(target.name, [...(byName.get(target.name) ?? []), target])
+  const installed = new Map<string, Installed | undefined>()
+  // One copy of a package may be reached through require and import: each target is applied once to each exports object.
+  const done = new WeakMap<object, Set<Target>>()
+
+  function apply(target: Target, exports: unknown, version: string): void {
+    if (exports === null || (typeof exports !== 'object' && typeof exports !== 'function')) return
+    const before = done.get(exports) ?? new Set()
+    if (before.has(target)) return
+    done.set(exports, before.add(target))
+    if (!satisfies(version, target.versions, { includePrerelease: true })) {
+      report('unsupported', target, version)
+      return
+    }
+    try {
+      target.apply(exports, version)
+      report('patched', target, version)
+    } catch (error) {
+      report('failed', target, version, error)
+    }
+  }
+
+  return {
+    wants: name => byName.has(name),
+
+    loaded({ name, baseDir }, filename, exports) {
+      if (!installed.has(baseDir)) installed.set(baseDir, inspect(name, baseDir))
+      const pkg = installed.get(baseDir)
+      if (pkg === undefined) return
+      for (const target of byName.get(name) ?? []) {
+        if (filename === (target.file === undefined ? pkg.main : join(baseDir, target.file)))
+          apply(target, exports, pkg.version)
+      }
+    },
+
+    builtin(name, exports) {
+      for (const target of byName.get(name) ?? []) apply(target, exports, process.versions.node)
+    },
+  }
+}
+
+function inspect(name: string, baseDir: string): Installed | undefined {
+  try {
+    const file = join(baseDir, 'package.json')
+    const { version, main } = JSON.parse(readFileSync(file, 'utf8')) as { version?: unknown; main?: unknown }
+    if (typeof version !== 'string') return undefined
+    try {
+      return { version, main: createRequire(file).resolve(name) }
+    } catch {
+      return { version, main: join(baseDir, typeof main === 'string' ? main : 'index.js') }
+    }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,43 @@
+/** What every HTTP library shares: methods, addresses, redaction, and the server span of a request. */
+import type { OpenCall } from '../define.js'
+import { createStamp } from './stamp.js'
+
+/** The open server call of an incoming request, by its request and response objects. */
+export const serverCall = createStamp<OpenCall<any>>()
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
+
+/** An unknown method would make span names of unbounded number: it is told by `http.request.method_original` only. */
+export const knownMethod = (method: string): string => (METHODS.has(method) ? method : '_OTHER')
+export const originalMethod = (method: string): string | undefined => (METHODS.has(method) ? undefined : method)
+export const methodName = (method: string): string => (METHODS.has(method) ? method : 'HTTP')
+
+// Signatures and credentials in query strings (semantic conventions, url.full and url.query; the keys are case-sensitive).
+const SECRET = /([?&](?:X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|AWSAccessKeyId|Signature|sig|X-Goog-Signature)=)[^&#]*/g
+
+/** The URL, or the part of it from its question mark on, with the values of secret parameters replaced. */
+export const redactQuery = (text: string): string => (text.includes('?') ? text.replace(SECRET, '$1REDACTED') : text)
+
+/** The port that a scheme means without being told. */
+export const defaultPort = (scheme: string): number => (scheme.startsWith('https') ? 443 : 80)
+
+/** Splits `host`, `host:port` and `[address]:port`. */
+export function splitHost(host: string): { address: string; port: number | undefined } {
+  const colon = host.lastIndexOf(':')
+  if (colon === -1 || host.endsWith(']')) return { address: unbracketed(host), port: undefined }
+  const port = Number(host.slice(colon + 1))
+  return { address: unbracketed(host.slice(0, colon)), port: Number.isInteger(port) && port > 0 ? port : undefined }
+}
+
+const unbracketed = (address: string): string => (address.startsWith('[') ? address.slice(1, -1) : address)
+
+/** A host as a URL has it: IPv6 addresses in brackets. */
+export const bracketed = (address: string): string => (address.includes(':') && !address.startsWith('[') ? `[${address}]` : address)
+
+/**
+ * Whether the trace headers may be put on an outgoing request that has a `traceparent` already: one of the same trace was
+ * forwarded from the incoming request and is replaced, one of another trace is the application's own and is left.
+ */
+export function mayReplace(own: unknown, ours: string | undefined): boolean {
+  return typeof own !== 'string' || ours === undefined || own.slice(3, 35) === ours.slice(3, 35)
+}

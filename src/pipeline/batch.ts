@@ -1,0 +1,145 @@
+/** Encoded spans wait here: bounded, sent by number, bytes or time, one request at a time. */
+import { ROOT, suppressed } from '../context/context.js'
+import { run } from '../context/storage.js'
+import type { Health } from '../diagnostics/health.js'
+import type { EndedSpan } from '../trace/span.js'
+
+/** One request's worth of encoded spans. */
+export interface Batch {
+  readonly body: Uint8Array
+  readonly spans: number
+}
+
+/** Turns spans into bytes as they end. */
+export interface Encoder {
+  /** Throws if this span cannot be encoded; nothing of it is kept then. */
+  append(span: EndedSpan): void
+  /** Everything appended since, as one request; undefined if there is nothing. */
+  take(): Batch | undefined
+  readonly spans: number
+  readonly bytes: number
+}
+
+/** 'sent' and 'refused' are final; an object means that the collector could not be reached in time. */
+export type Deliver = (body: Uint8Array, onWritten: () => void) => Promise<'sent' | 'refused' | object>
+
+export interface BatchOptions {
+  readonly scheduleDelayMs: number
+  readonly maxQueueSize: number
+  readonly maxExportBatchSize: number
+}
+
+export interface BatchQueue {
+  add(span: EndedSpan): void
+  /** True if anything waits or is on its way. */
+  pending(): boolean
+  /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
+  flush(): Promise<void>
+  /** Hands over all that no collector can have received, for a process that is going away. */
+  drain(): Batch[]
+}
+
+// What one request may hold is bounded by bytes as well: 512 spans with long values would be refused by a collector.
+const MAX_BATCH_BYTES = 4 * 1024 * 1024
+const MAX_QUEUE_BYTES = 32 * 1024 * 1024
+
+export function createBatchQueue(
+  encoder: Encoder,
+  deliver: Deliver,
+  options: BatchOptions,
+  health: Health,
+): BatchQueue {
+  const { scheduleDelayMs, maxQueueSize, maxExportBatchSize } = options
+  const background = suppressed(ROOT)
+  let ready: Batch[] = []
+  let readySpans = 0
+  let readyBytes = 0
+  let underway: { batch: Batch; written: boolean; done: Promise<void> } | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  function add(span: EndedSpan): void {
+    if (readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
+      health.dropped.full++
+      return
+    }
+    try {
+      encoder.append(span)
+    } catch {
+      health.dropped.failed++
+      return
+    }
+    if (encoder.spans >= maxExportBatchSize || encoder.bytes >= MAX_BATCH_BYTES) {
+      seal()
+      // Not in the caller's turn: opening a request costs more than a span.
+      if (underway === undefined) schedule(0)
+    } else if (timer === undefined) schedule(scheduleDelayMs)
+  }
+
+  function seal(): void {
+    const batch = encoder.take()
+    if (batch === undefined) return
+    ready.push(batch)
+    readySpans += batch.spans
+    readyBytes += batch.body.byteLength
+  }
+
+  function schedule(delayMs: number): void {
+    clearTimeout(timer)
+    // Outside the request that happens to end a span now, so that the timer does not keep its context.
+    timer = run(background, setTimeout, undefined, [onTime, delayMs]).unref()
+  }
+
+  function onTime(): void {
+    timer = undefined
+    seal()
+    send()
+  }
+
+  function send(): void {
+    const batch = ready[0]
+    if (underway !== undefined || batch === undefined) return
+    ready.shift()
+    readySpans -= batch.spans
+    readyBytes -= batch.body.byteLength
+    const current = { batch, written: false, done: Promise.resolve() }
+    underway = current
+    current.done = run(background, deliver, undefined, [
+      batch.body,
+      () => {
+        current.written = true
+      },
+    ]).then(result => {
+      if (result === 'sent') health.sent += batch.spans
+      else if (result === 'refused') health.dropped.refused += batch.spans
+      else health.dropped.unreachable += batch.spans
+      // A process that is going away has taken the batch in the meantime.
+      if (underway !== current) return
+      underway = undefined
+      if (ready.length > 0) send()
+      else if (encoder.spans > 0 && timer === undefined) schedule(scheduleDelayMs)
+    })
+  }
+
+  return {
+    add,
+    pending: () => underway !== undefined || ready.length > 0 || encoder.spans > 0,
+    async flush() {
+      seal()
+      const last = ready.at(-1) ?? underway?.batch
+      send()
+      while (underway !== undefined) {
+        const { batch, done } = underway
+        await done
+        if (batch === last) return
+      }
+    },
+    drain() {
+      seal()
+      const left = underway === undefined || underway.written ? ready : [underway.batch, ...ready]
+      ready = []
+      readySpans = 0
+      readyBytes = 0
+      return left
+    },
+  }
+}

@@ -1,0 +1,180 @@
+/** Builds every part from a Config and joins them. */
+import { writeSync } from 'node:fs'
+import { isMainThread } from 'node:worker_threads'
+import { loadConfig } from './config/load.js'
+import type { Config, Options } from './config/options.js'
+import { connect } from './connect.js'
+import { contextManager } from './context/storage.js'
+import { createHealth, type Health } from './diagnostics/health.js'
+import { log } from './diagnostics/log.js'
+import { watchExit } from './exit.js'
+import { createConsoleSink } from './exporter/console.js'
+import { createOtlpExporter } from './exporter/index.js'
+import { createProtoEncoder } from './exporter/otlp-proto.js'
+import { isTaken, setGlobals } from './globals.js'
+import { install, type Report } from './hooks/index.js'
+import type { Instrumentation } from './instrumentations/define.js'
+import { instrumentations } from './instrumentations/index.js'
+import { createBatchQueue } from './pipeline/batch.js'
+import { createPropagator } from './propagation/index.js'
+import { detectResource } from './resource.js'
+import { createSampler } from './trace/sampler.js'
+import { createTracerProvider, type TracerCore } from './trace/tracer.js'
+
+/** Tracing, started. */
+export interface Running {
+  /** Resolves when every span that ended before has been delivered or given up. Never rejects. */
+  flush(): Promise<void>
+  /** Stops recording, then flushes. Never rejects. */
+  shutdown(): Promise<void>
+}
+
+const nothing: Running = { flush: async () => {}, shutdown: async () => {} }
+
+const KEY = Symbol.for('@org/trace')
+const globals = globalThis as { [KEY]?: { readonly running: Running; readonly home: string } }
+
+/** Starts once per thread of a process, as the preload does. Never throws. */
+export function startOnce(options?: Options): Running {
+  const before = globals[KEY]
+  if (before !== undefined) {
+    if (before.home !== __filename)
+      log.warn('two copies of @org/trace in one process: %s is used, not %s', before.home, __filename)
+    return before.running
+  }
+  let running = nothing
+  try {
+    const config = loadConfig(instrumentations, options)
+    log.setLevel(config.logLevel)
+    running = start(config)
+  } catch (error) {
+    log.error('tracing could not be started: %s', error instanceof Error ? error.stack : error)
+  }
+  Object.defineProperty(globals, KEY, { value: { running, home: __filename } })
+  return running
+}
+
+/**
+ * Starts tracing, as `--import @org/trace/register` does; options win over the environment. Call it before the modules
+ * that are to be traced are loaded. A second call warns and returns what the first started. Never throws.
+ */
+export function init(options?: Options): Running {
+  if (globals[KEY]?.home === __filename)
+    log.warn('tracing has been started before: the options of this init() are not used')
+  return startOnce(options)
+}
+
+function start(config: Config): Running {
+  const propagator = createPropagator(config.propagators)
+  if (isTaken()) {
+    log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')
+    return nothing
+  }
+  // Disabled, the SDK still propagates for code that uses the API (specification/configuration/sdk-environment-variables.md).
+  if (config.disabled) {
+    setGlobals(undefined, contextManager, propagator)
+    return nothing
+  }
+
+  const health = createHealth()
+  const otlp = config.exporters.includes('otlp') ? createOtlpSink(config, health) : undefined
+  const console = config.exporters.includes('console') ? createConsoleSink(writeToTerminal) : undefined
+  let open = true
+  const core: TracerCore = {
+    propagator,
+    sampler: createSampler(config.sampler),
+    host: {
+      limits: config.limits,
+      onEnd(span) {
+        if (!open) return
+        health.ended++
+        otlp?.add(span)
+        console?.add(span)
+      },
+    },
+  }
+  setGlobals(createTracerProvider(core), contextManager, propagator)
+
+  const early = install(connect(enabled(config), config, core), report)
+  if (early.length > 0 && isMainThread) {
+    log.warn(
+      'loaded before @org/trace and so not traced: %s; start with node --import @org/trace/register',
+      early.join(', '),
+    )
+  }
+
+  watchExit(
+    {
+      pending: () => otlp?.pending() ?? false,
+      deliver: async () => otlp?.deliver(),
+      deliverNow: timeoutMs => otlp?.deliverNow(timeoutMs),
+      lastWords() {
+        console?.flush()
+        otlp?.lastWords()
+      },
+    },
+    config.exitTimeoutMs,
+  )
+
+  const flush = async (): Promise<void> => {
+    console?.flush()
+    await otlp?.flush()
+  }
+  return {
+    flush,
+    shutdown() {
+      open = false
+      return flush()
+    },
+  }
+}
+
+/** Encoder, queue and exporter, joined. */
+function createOtlpSink(config: Config, health: Health) {
+  const exporter = createOtlpExporter(config.otlp)
+  const encoder = createProtoEncoder(detectResource(config), config.limits)
+  const queue = createBatchQueue(encoder, exporter.send, config.batch, health)
+  return {
+    add: queue.add,
+    pending: queue.pending,
+    flush: queue.flush,
+    deliver(): Promise<void> {
+      exporter.hurry()
+      return queue.flush()
+    },
+    deliverNow(timeoutMs: number): void {
+      const batches = queue.drain()
+      if (batches.length === 0) return
+      const taken = exporter.sendNow(
+        batches.map(batch => batch.body),
+        timeoutMs,
+      )
+      for (const { spans } of batches) {
+        if (taken) health.sent += spans
+        else health.dropped.unreachable += spans
+      }
+    },
+    lastWords(): void {
+      const lost = Object.entries(health.dropped).filter(([, spans]) => spans > 0)
+      if (lost.length === 0) return
+      const reasons = lost.map(([reason, spans]) => `${spans} ${reason}`).join(', ')
+      log.warn('of %d spans some were lost (%s); the collector is %s', health.ended, reasons, config.otlp.endpoint)
+    },
+  }
+}
+
+function enabled({ enabledInstrumentations: only, disabledInstrumentations: without }: Config): Instrumentation[] {
+  return instrumentations.filter(({ name }) => (only?.includes(name) ?? true) && !without.includes(name))
+}
+
+const report: Report = (event, { name, versions }, version, error) => {
+  if (event === 'patched') log.debug('%s %s patched', name, version)
+  else if (event === 'unsupported')
+    log.once(`${name} ${version}`, '%s %s is not supported (%s) and not traced', name, version, versions)
+  else log.once(`${name} ${version}`, '%s %s could not be patched and is not traced: %s', name, version, error)
+}
+
+// Standard error: what the application prints on standard output may be read by another program.
+const writeToTerminal = (text: string): void => {
+  writeSync(2, text)
+}
