@@ -1,7 +1,7 @@
 /** Joins definitions and tracer: a target for the hooks from each module, a listener from each channel, a Kit for both. */
 import { subscribe } from 'node:diagnostics_channel'
 import type { Config } from './config/options.js'
-import { spanOf } from './context/context.js'
+import { ROOT, spanOf } from './context/context.js'
 import { active, bind } from './context/storage.js'
 import { log } from './diagnostics/log.js'
 import type { Target } from './hooks/index.js'
@@ -57,6 +57,7 @@ function createKit<Options extends object>(
   return {
     options,
     version,
+    headerNames: core.propagator.fields(),
     trace(target, method, operation) {
       const guard = createGuard(`${scope.name} (${version}), ${String(method)}`)
       wrap(target, method, original => traced(core, scope, operation, original as never, guard) as never)
@@ -72,6 +73,7 @@ function createKit<Options extends object>(
       })
     },
     bind,
+    detach: fn => bind(fn, ROOT),
     begin: (operation, call) => begin(core, scope, operation, call, guardOf(operation)),
     activeSpan() {
       const span = spanOf(active())

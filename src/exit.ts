@@ -7,7 +7,7 @@ export interface Leaving {
   pending(): boolean
   /** Delivers while there is an event loop, trying once. Never rejects. */
   deliver(): Promise<void>
-  /** Delivers in this very turn, within the time given. */
+  /** Delivers in this very turn, within the time given; what cannot be delivered is counted as lost. */
   deliverNow(timeoutMs: number): void
   /** The process ends now. */
   lastWords(): void
@@ -40,7 +40,7 @@ export function watchExit(leaving: Leaving, timeoutMs: number): void {
   }
 
   function goodbye(): void {
-    if (leaving.pending() && left() > 0) leaving.deliverNow(left())
+    if (leaving.pending()) leaving.deliverNow(Math.max(0, left()))
     leaving.lastWords()
   }
 

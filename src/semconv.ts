@@ -17,10 +17,13 @@ export interface SemanticAttributes {
   'db.namespace'?: string
   'db.operation.name'?: string
   'db.operation.batch.size'?: number
+  /** By name, or by position from 0 on. */
+  [parameter: `db.query.parameter.${string}`]: string | undefined
   'db.query.summary'?: string
   'db.query.text'?: string
   'db.response.returned_rows'?: number
   'db.response.status_code'?: string
+  'db.stored_procedure.name'?: string
   'db.system.name'?: string
   'error.type'?: string
   'exception.message'?: string

@@ -145,7 +145,7 @@ function createOtlpSink(config: Config, health: Health) {
     deliverNow(timeoutMs: number): void {
       const batches = queue.drain()
       if (batches.length === 0) return
-      const taken = exporter.sendNow(
+      const taken = timeoutMs > 0 && exporter.sendNow(
         batches.map(batch => batch.body),
         timeoutMs,
       )

@@ -42,14 +42,23 @@ export async function runTests(files, { node = process.execPath, env, extra = []
       ...extra,
       ...files.map(file => relative(root, file)),
     ],
-    // A group of its own, so that the end of this process takes along what the tests have started.
+    // A group of its own, so that its end takes along what tests that failed have left running.
     { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'], detached: true },
   )
-  const kill = () => process.kill(-child.pid, 'SIGKILL')
-  process.once('exit', kill)
+  const end = () => killGroup(child.pid)
+  process.once('exit', end)
   const [code] = await once(child, 'exit')
-  process.off('exit', kill)
+  process.off('exit', end)
+  end()
   return code ?? 1
+}
+
+function killGroup(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error
+  }
 }
 
 /** Starts what `files` need, calls `body` with the environment, and stops it however `body` ends. */

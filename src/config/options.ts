@@ -1,11 +1,246 @@
-/** STUB until the real table is here. */
-export interface Config {
-  serviceName: string; resourceAttributes: Record<string, string>; disabled: boolean; exporters: string[]
-  sampler: { name: 'parentbased_always_on'; ratio: number }; propagators: string[]
-  batch: { scheduleDelayMs: number; exportTimeoutMs: number; maxQueueSize: number; maxExportBatchSize: number }
-  limits: { attributeCount: number; attributeValueLength: number; eventCount: number; linkCount: number; eventAttributeCount: number; linkAttributeCount: number }
-  otlp: { endpoint: string; headers: Record<string, string>; timeoutMs: number; compression: 'none' | 'gzip' }
-  logLevel: 'warn'; exitTimeoutMs: number; enabledInstrumentations?: string[]; disabledInstrumentations: string[]
-  instrumentations: Record<string, Record<string, unknown>>
+/** The table of options: one row each, from which come the types, the reading of them and their documentation. */
+import type { LogLevel } from '../diagnostics/log.js'
+import {
+  boolean,
+  choice,
+  count,
+  httpUrl,
+  type Kind,
+  limit,
+  milliseconds,
+  names,
+  namesOrNone,
+  pairs,
+  ratio,
+  text,
+  words,
+} from './parse.js'
+
+export interface Row<T = any> {
+  readonly kind: Kind<T>
+  readonly default: T
+  /** Environment variables; the first that holds an acceptable value wins. */
+  readonly env: readonly string[]
+  readonly about: string
+  /** What is never shown: all of the value, or the credentials in a URL. */
+  readonly secret?: 'value' | 'credentials'
 }
-export type Options = Record<string, unknown>
+
+/** Rows and groups of rows, by the key that they have in `Options` and in `Config`. */
+export interface Table {
+  readonly [key: string]: Row | Table
+}
+
+/** What the table needs to know of an instrumentation. */
+export interface Definition {
+  readonly name: string
+  readonly options?: Readonly<Record<string, DefinedOption>>
+}
+
+interface DefinedOption {
+  readonly default: any
+  readonly about: string
+  readonly values?: readonly any[]
+}
+
+const row = <T>(
+  kind: Kind<T>,
+  byDefault: NoInfer<T>,
+  env: string | readonly string[],
+  about: string,
+  secret?: Row['secret'],
+): Row<T> => ({ kind, default: byDefault, env: typeof env === 'string' ? [env] : env, about, secret })
+
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const
+
+const LOG_LEVELS: readonly LogLevel[] = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all']
+
+const resourceAttributes = pairs('name=value pairs, percent-encoded', name => name)
+
+// RFC 9110, sections 5.1 and 5.5; names are lower-cased, so that the same header of two sources is one.
+const headers = pairs('name=value pairs that HTTP allows, percent-encoded', (name, value) =>
+  /^[\w!#$%&'*+\-.^`|~]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value) ? name.toLowerCase() : undefined,
+)
+
+const TRACES_PATH = 'v1/traces'
+const BASE_ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT'
+
+/** The variable for all signals is a base, the one for traces is used as it is (specification/protocol/exporter.md#endpoint-urls-for-otlphttp). */
+const endpoint: Kind<string> = {
+  expected: 'an http or https URL',
+  parse(given, _complain, variable) {
+    const url = httpUrl(given)
+    if (url !== undefined && variable === BASE_ENDPOINT) url.pathname = url.pathname.replace(/\/?$/, `/${TRACES_PATH}`)
+    return url?.href
+  },
+  check(value) {
+    const url = httpUrl(value)
+    if (url?.pathname === '/') url.pathname = TRACES_PATH
+    return url?.href
+  },
+}
+
+const bothOtlp = (name: string): string[] => [`OTEL_EXPORTER_OTLP_TRACES_${name}`, `OTEL_EXPORTER_OTLP_${name}`]
+
+const ALL_COUNTS = 'OTEL_ATTRIBUTE_COUNT_LIMIT'
+
+const fixed = {
+  serviceName: row<string | undefined>(
+    text,
+    undefined,
+    'OTEL_SERVICE_NAME',
+    "Name of the service. Without it: `service.name` of the resource attributes, the `name` in the application's package.json, or `unknown_service:node`.",
+  ),
+  resourceAttributes: row(
+    resourceAttributes,
+    {},
+    'OTEL_RESOURCE_ATTRIBUTES',
+    'What else describes the service; wins over what is detected.',
+  ),
+  disabled: row(
+    boolean,
+    false,
+    'OTEL_SDK_DISABLED',
+    'No spans, nothing instrumented; the propagators still serve manual code.',
+  ),
+  exporters: row(namesOrNone(['otlp', 'console']), ['otlp'], 'OTEL_TRACES_EXPORTER', 'Where finished spans go.'),
+  sampler: {
+    name: row(choice(SAMPLERS), 'parentbased_always_on', 'OTEL_TRACES_SAMPLER', 'Which traces are recorded.'),
+    ratio: row(ratio, 1, 'OTEL_TRACES_SAMPLER_ARG', 'Share of traces that the two ratio samplers record.'),
+  },
+  propagators: row(
+    namesOrNone(['tracecontext', 'baggage']),
+    ['tracecontext', 'baggage'],
+    'OTEL_PROPAGATORS',
+    'Headers by which a trace crosses processes.',
+  ),
+  batch: {
+    scheduleDelayMs: row(
+      milliseconds,
+      5000,
+      'OTEL_BSP_SCHEDULE_DELAY',
+      'How long a finished span may wait to be sent.',
+    ),
+    exportTimeoutMs: row(milliseconds, 30_000, 'OTEL_BSP_EXPORT_TIMEOUT', 'How long one batch may take. 0: no limit.'),
+    maxQueueSize: row(count(1), 2048, 'OTEL_BSP_MAX_QUEUE_SIZE', 'Spans that may wait; more are dropped.'),
+    maxExportBatchSize: row(
+      count(1),
+      512,
+      'OTEL_BSP_MAX_EXPORT_BATCH_SIZE',
+      'Spans in one request, at most `batch.maxQueueSize`.',
+    ),
+  },
+  limits: {
+    attributeCount: row(limit, 128, ['OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT', ALL_COUNTS], 'Attributes of a span.'),
+    attributeValueLength: row(
+      limit,
+      Number.POSITIVE_INFINITY,
+      ['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT', 'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT'],
+      'Length of a text value, in UTF-16 code units; longer ones are cut.',
+    ),
+    eventCount: row(limit, 128, 'OTEL_SPAN_EVENT_COUNT_LIMIT', 'Events of a span.'),
+    linkCount: row(limit, 128, 'OTEL_SPAN_LINK_COUNT_LIMIT', 'Links of a span.'),
+    eventAttributeCount: row(limit, 128, ['OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT', ALL_COUNTS], 'Attributes of an event.'),
+    linkAttributeCount: row(limit, 128, ['OTEL_LINK_ATTRIBUTE_COUNT_LIMIT', ALL_COUNTS], 'Attributes of a link.'),
+  },
+  otlp: {
+    endpoint: row(
+      endpoint,
+      `http://localhost:4318/${TRACES_PATH}`,
+      ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', BASE_ENDPOINT],
+      `Where the collector takes traces. \`${TRACES_PATH}\` is appended to the second variable, and in code to a URL without a path.`,
+      'credentials',
+    ),
+    headers: row(headers, {}, bothOtlp('HEADERS'), 'Headers of every request, of all sources together.', 'value'),
+    timeoutMs: row(milliseconds, 10_000, bothOtlp('TIMEOUT'), 'For one batch, retries included. 0: no limit.'),
+    compression: row(choice(['none', 'gzip']), 'none', bothOtlp('COMPRESSION'), 'Of the request body.'),
+    protocol: row(
+      choice(['http/protobuf'], 'http/protobuf (http/json and grpc are not supported yet)'),
+      'http/protobuf',
+      bothOtlp('PROTOCOL'),
+      'How spans are encoded and sent.',
+    ),
+  },
+  logLevel: row(choice(LOG_LEVELS), 'warn', 'OTEL_LOG_LEVEL', 'What this package says on standard error.'),
+  exitTimeoutMs: row(
+    milliseconds,
+    2000,
+    'TRACE_EXIT_TIMEOUT_MS',
+    'How long the process may take, when it ends, to deliver its last spans.',
+  ),
+}
+
+/** The whole table, with the options of the given instrumentations: `instrumentations.pg.parameters`, `TRACE_PG_PARAMETERS`. */
+export function createTable(definitions: readonly Definition[]) {
+  const known = names(
+    definitions.map(({ name }) => name),
+    'a list of instrumentations',
+  )
+  return {
+    ...fixed,
+    enabledInstrumentations: row<readonly string[] | undefined>(
+      known,
+      undefined,
+      'OTEL_NODE_ENABLED_INSTRUMENTATIONS',
+      'The only instrumentations to use. Without it: all.',
+    ),
+    disabledInstrumentations: row(
+      known,
+      [],
+      'OTEL_NODE_DISABLED_INSTRUMENTATIONS',
+      'Instrumentations not to use, even if they are enabled.',
+    ),
+    instrumentations: Object.fromEntries(definitions.map(({ name, options = {} }) => [name, rowsOf(name, options)])),
+  }
+}
+
+const rowsOf = (name: string, options: Readonly<Record<string, DefinedOption>>): Record<string, Row<unknown>> =>
+  Object.fromEntries(
+    Object.entries(options).map(([key, option]) => [
+      key,
+      row(kindOf(option), option.default, `TRACE_${inCapitals(name)}_${inCapitals(key)}`, option.about),
+    ]),
+  )
+
+function kindOf({ default: byDefault, values }: DefinedOption): Kind<any> {
+  if (Array.isArray(byDefault)) return values === undefined ? words : names(values)
+  if (values !== undefined) return choice(values)
+  if (typeof byDefault === 'boolean') return boolean
+  return typeof byDefault === 'number' ? count(0) : text
+}
+
+/** 'captureHeaders' -> 'CAPTURE_HEADERS', 'aws-sdk' -> 'AWS_SDK'. */
+const inCapitals = (key: string): string =>
+  key
+    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
+    .replace(/\W+/g, '_')
+    .toUpperCase()
+
+export const isRow = (entry: Row | Table): entry is Row => Array.isArray(entry.env)
+
+/** All rows of a table with their paths. */
+export const rowsWithPaths = (table: Table, prefix = ''): [path: string, row: Row][] =>
+  Object.entries(table).flatMap(([key, entry]) =>
+    isRow(entry) ? [[`${prefix}${key}`, entry]] : rowsWithPaths(entry, `${prefix}${key}.`),
+  )
+
+type Values<T> = T extends Row<infer V> ? V : { readonly [K in keyof T]: Values<T[K]> }
+type Given<T> = T extends Row<infer V> ? V : { readonly [K in keyof T]?: Given<T[K]> }
+type AllRows = ReturnType<typeof createTable>
+
+/** Every option with its value, deeply frozen. */
+export interface Config extends Omit<Values<AllRows>, 'serviceName'> {
+  readonly serviceName: string
+  /** In the package.json that the service is named after, if it is. */
+  readonly serviceVersion?: string
+}
+
+/** What `init` takes: each option wins over the environment, and over its default. */
+export type Options = Given<AllRows>

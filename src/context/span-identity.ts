@@ -35,6 +35,8 @@ export abstract class IdentifiedSpan implements SpanIdentity {
 
 /** A span that records nothing and only carries an identity: unsampled, or remote. */
 export class NonRecordingSpan extends IdentifiedSpan implements ApiSpan {
+  readonly name = ''
+
   constructor(
     readonly traceId: string,
     readonly spanId: string,
@@ -75,6 +77,7 @@ export class NonRecordingSpan extends IdentifiedSpan implements ApiSpan {
   recordException(): void {}
   recordError(): void {}
   fail(): void {}
+  noteError(): void {}
   end(): void {}
 }
 

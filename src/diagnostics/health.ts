@@ -9,11 +9,14 @@ export interface Health {
   readonly dropped: Record<DropReason, number>
 }
 
-/** 'full': the queue was. 'refused': by the collector. 'unreachable': no collector answered in time. 'failed': we could not encode it. */
-export type DropReason = 'full' | 'refused' | 'unreachable' | 'failed'
+/**
+ * 'full': the queue was. 'refused': by the collector. 'unreachable': no collector took them in time. 'unanswered': sent, but
+ * the process ended before the collector said whether it took them. 'failed': they could not be encoded.
+ */
+export type DropReason = 'full' | 'refused' | 'unreachable' | 'unanswered' | 'failed'
 
 export const createHealth = (): Health => ({
   ended: 0,
   sent: 0,
-  dropped: { full: 0, refused: 0, unreachable: 0, failed: 0 },
+  dropped: { full: 0, refused: 0, unreachable: 0, unanswered: 0, failed: 0 },
 })

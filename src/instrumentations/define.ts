@@ -58,6 +58,8 @@ export interface Kit<Options> {
   readonly options: Readonly<Options>
   /** Of the library; of Node for built-in modules and channels. */
   readonly version: string
+  /** The names of the headers that carry a trace, as OTEL_PROPAGATORS chooses them. */
+  readonly headerNames: readonly string[]
   /** Wraps a method: every call becomes an operation. */
   trace<T extends object, K extends keyof T>(target: T, method: K, operation: MethodOperation<T[K]>): void
   /** Wraps a method without a span. */
@@ -66,6 +68,8 @@ export interface Kit<Options> {
   bindCallback<T extends object, K extends keyof T>(target: T, method: K): void
   /** A function that runs in the context that is active now. */
   bind<F extends (...args: any[]) => unknown>(fn: F): F
+  /** A function that runs in no context: for what outlives the call that causes it, as a connection does. */
+  detach<F extends (...args: any[]) => unknown>(fn: F): F
   /** Starts an operation whose end is not the return of a function. Undefined: leave this call alone. */
   begin<M extends object>(operation: Operation<M>, call: M): OpenCall<M> | undefined
   /** The span around the code that runs now, if it is recording. */

@@ -135,7 +135,9 @@ export function createBatchQueue(
     },
     drain() {
       seal()
+      if (underway?.written === true) health.dropped.unanswered += underway.batch.spans
       const left = underway === undefined || underway.written ? ready : [underway.batch, ...ready]
+      underway = undefined
       ready = []
       readySpans = 0
       readyBytes = 0

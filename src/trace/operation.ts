@@ -1,6 +1,6 @@
 /** What a call means, and the fence around every meaning: start, extract, inject, finish. */
 import type { Context } from '@opentelemetry/api'
-import { isSuppressed, ROOT, spanOf, suppressed, withSpan } from '../context/context.js'
+import { isSuppressed, ROOT, SPAN_KEY, spanOf, suppressed, withSpan } from '../context/context.js'
 import { active, enter, run } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
 import { type Headers, headerGetter, headerSetter } from '../propagation/headers.js'
@@ -59,12 +59,23 @@ export interface OpenCall<M extends object> {
   readonly span: TracedSpan
   /** Calls `fn` where the call's span is the active one. */
   run<This, Args extends readonly unknown[], R>(fn: (this: This, ...args: Args) => R, self: This, args: Args): R
+  /** As `run`, but in no other context where nothing traced is inside; what `fn` throws ends the operation. */
+  attempt<This, Args extends readonly unknown[], R>(
+    fn: (this: This, ...args: Args) => R,
+    self: This,
+    args: Args,
+    call: M & Settled,
+  ): R
   /** Makes the span the active one for what follows in the function that runs, as a loop's body does, until `leave`. */
   enter(): void
   /** Makes active again what was so when the operation started. */
   leave(): void
+  /** Calls `fn`, which the call hands over to: the caller's span is active there, with all else that the call put into the context. */
+  handOver<This, Args extends readonly unknown[], R>(fn: (this: This, ...args: Args) => R, self: This, args: Args): R
   /** Something more is known of the call. */
   progress(call: M): void
+  /** Calls `fn` just before the span ends: for what lasts no longer than it. */
+  beforeEnd(fn: (span: TracedSpan) => void): void
   /** Ends the operation, once; later calls do nothing. */
   end(call: M & Settled): void
 }
@@ -96,6 +107,7 @@ function caught(guard: Guard, verb: string, error: unknown): void {
 // Inlined by hand in one class, as an open call is made for every traced call: no closures, one shape.
 class Opened<M extends object> implements OpenCall<M> {
   private ended = false
+  private last: ((span: TracedSpan) => void)[] | undefined = undefined
 
   constructor(
     private readonly core: TracerCore,
@@ -110,12 +122,35 @@ class Opened<M extends object> implements OpenCall<M> {
     return run(this.context, fn, self, args)
   }
 
+  attempt<This, Args extends readonly unknown[], R>(
+    fn: (this: This, ...args: Args) => R,
+    self: This,
+    args: Args,
+    call: M & Settled,
+  ): R {
+    try {
+      return this.operation.inside === 'none' ? Reflect.apply(fn, self, args) : run(this.context, fn, self, args)
+    } catch (error) {
+      call.error = error ?? new Error('threw nothing')
+      this.end(call)
+      throw error
+    }
+  }
+
   enter(): void {
     enter(this.context)
   }
 
   leave(): void {
     enter(this.caller)
+  }
+
+  handOver<This, Args extends readonly unknown[], R>(fn: (this: This, ...args: Args) => R, self: This, args: Args): R {
+    const here = active()
+    if (here === this.context) return run(this.caller, fn, self, args)
+    // The application has added baggage, say, or made a span of its own active.
+    if (spanOf(here) !== this.span) return Reflect.apply(fn, self, args)
+    return run(here.setValue(SPAN_KEY, spanOf(this.caller)), fn, self, args)
   }
 
   progress(call: M): void {
@@ -137,11 +172,17 @@ class Opened<M extends object> implements OpenCall<M> {
     }
   }
 
+  beforeEnd(fn: (span: TracedSpan) => void): void {
+    this.last ??= []
+    this.last.push(fn)
+  }
+
   end(call: M & Settled): void {
     if (this.ended) return
     this.ended = true
-    const { core, span, operation, guard } = this
+    const { core, span, operation, guard, last } = this
     if (!(span instanceof Span)) return
+    if (last !== undefined) before(span, last, guard)
     try {
       if (operation.discard?.(call) === true) return
     } catch (error) {
@@ -154,15 +195,23 @@ class Opened<M extends object> implements OpenCall<M> {
       caught(guard, 'finish', error)
     }
     if (call.error !== undefined) {
-      const describe = operation.describe
-      try {
-        span.recordError(call.error, describe === undefined ? undefined : text => described(operation, text, call, guard))
-      } catch {
-        // Anything can be thrown, even what throws when it is read.
-        span.fail()
-      }
+      const { describe } = operation
+      span.recordError(
+        call.error,
+        describe === undefined ? undefined : text => described(operation, text, call, guard),
+      )
     }
     span.end()
+  }
+}
+
+function before(span: Span, last: ((span: TracedSpan) => void)[], guard: Guard): void {
+  for (const fn of last) {
+    try {
+      fn(span)
+    } catch (error) {
+      caught(guard, 'beforeEnd', error)
+    }
   }
 }
 
@@ -192,13 +241,18 @@ export function begin<M extends object>(
 
   const context = operation.extract === undefined ? caller : extracted(core, operation, call, guard)
   const parent = identityOf(spanOf(context))
-  if (parent === undefined && operation.needsParent === true) return undefined
   const traceId = parent === undefined ? newTraceId() : parent.traceId
+  // What is the call's own business makes no spans where the call makes none either.
+  const hidden = operation.inside === 'hidden'
+  if (parent === undefined && operation.needsParent === true) {
+    return hidden ? new Opened(core, unsampledRoot(traceId), suppressed(context), caller, operation, guard) : undefined
+  }
 
   // Sampling comes first: the path without a span is the most common one where sampling is used at all.
   if (!core.sampler(parent, traceId)) {
     const inherited = parent === undefined ? withSpan(context, unsampledRoot(traceId)) : context
     inject(core, operation, call, inherited, guard)
+    if (hidden) return new Opened(core, unsampledRoot(traceId), suppressed(inherited), caller, operation, guard)
     if (inherited === caller || operation.inside === 'none') return undefined
     return new Opened(core, spanOf(inherited) as NonRecordingSpan, inherited, caller, operation, guard)
   }
@@ -214,7 +268,7 @@ export function begin<M extends object>(
   const span = startSpan(core, scope, parent, traceId, draft, spanOf(context))
   const own = withSpan(context, span)
   inject(core, operation, call, own, guard)
-  return new Opened(core, span, operation.inside === 'hidden' ? suppressed(own) : own, caller, operation, guard)
+  return new Opened(core, span, hidden ? suppressed(own) : own, caller, operation, guard)
 }
 
 function extracted<M extends object>(core: TracerCore, operation: Operation<M>, call: M, guard: Guard): Context {

@@ -62,13 +62,21 @@ export interface SpanLink {
 
 /** What an instrumentation may do with an open span. */
 export interface TracedSpan {
+  /** As it is now: the application may rename any span. */
+  readonly name: string
+  isRecording(): boolean
   /** Sets attributes of the semantic conventions; undefined values are skipped. */
   set(attributes: SemanticAttributes): this
   updateName(name: string): this
   /** Marks the span as failed and records the error as an exception event, once per error and trace. */
   recordError(error: unknown): void
-  /** Marks the span as failed, with no description: for failures that an attribute already tells. */
-  fail(): void
+  /**
+   * Marks the span as failed, without an event. Of the error, if there is one, it takes type and message; none is for
+   * failures that an attribute already tells.
+   */
+  fail(error?: unknown): void
+  /** Records the error as an exception event, once per error and trace: the span may still succeed. */
+  noteError(error: unknown): void
 }
 
 /** A span that has ended, as pipeline and exporter see it. */
@@ -268,23 +276,35 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
   }
 
   recordError(error: unknown, describe: (text: string) => string = String): void {
-    if (this.endMs !== 0) return
-    this.attributes['error.type'] ??= errorType(error)
-    if (this.statusCode === STATUS_UNSET) {
-      this.statusCode = STATUS_ERROR
-      this.statusMessage = describe(messageOf(error))
-    }
-    if (!firstInTrace(error, this.traceId)) return
-    const attributes = exceptionAttributes(error as Exception)
-    if (attributes === undefined) return
-    for (const key of ['exception.message', 'exception.stacktrace'] as const) {
-      if (attributes[key] !== undefined) attributes[key] = describe(attributes[key])
-    }
-    this.addEvent('exception', attributes as ApiAttributes)
+    this.fail(error, describe)
+    this.noteError(error, describe)
   }
 
-  fail(): void {
-    if (this.endMs === 0 && this.statusCode === STATUS_UNSET) this.statusCode = STATUS_ERROR
+  fail(error?: unknown, describe: (text: string) => string = String): void {
+    if (this.endMs !== 0) return
+    const undecided = this.statusCode === STATUS_UNSET
+    if (undecided) this.statusCode = STATUS_ERROR
+    if (error === undefined) return
+    try {
+      this.attributes['error.type'] ??= errorType(error)
+      if (undecided) this.statusMessage = describe(messageOf(error))
+    } catch {
+      // Anything can be thrown, even what throws when it is read.
+    }
+  }
+
+  noteError(error: unknown, describe: (text: string) => string = String): void {
+    if (this.endMs !== 0 || !firstInTrace(error, this.traceId)) return
+    try {
+      const attributes = exceptionAttributes(error as Exception)
+      if (attributes === undefined) return
+      for (const key of ['exception.message', 'exception.stacktrace'] as const) {
+        if (attributes[key] !== undefined) attributes[key] = describe(attributes[key])
+      }
+      this.addEvent('exception', attributes as ApiAttributes)
+    } catch {
+      // As above.
+    }
   }
 
   end(time?: TimeInput): void {

@@ -21,10 +21,7 @@ export function traced<This, Args extends unknown[], R>(
     const open = begin(core, scope, operation, call, guard)
     if (open === undefined) return Reflect.apply(original, this, call.args)
 
-    let settled = false
     const settle = (error: unknown, result?: R): void => {
-      if (settled) return
-      settled = true
       if (error !== undefined && error !== null) call.error = error
       else if (result !== undefined) call.result = result
       open.end(call)

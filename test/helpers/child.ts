@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { root } from './root.js'
 
@@ -64,7 +65,8 @@ const preloads: Record<NonNullable<AppOptions['preload']>, string[]> = {
 }
 
 const running = new Set<ChildProcess>()
-process.on('exit', () => {
+// A test that failed may have left its application running.
+after(() => {
   for (const child of running) child.kill('SIGKILL')
 })
 

@@ -118,11 +118,13 @@ export async function createCollector(options: CollectorOptions = {}) {
     })
   })
   server.on('connection', socket => {
-    sockets.add(socket)
+    sockets.add(socket.unref())
     socket.once('close', () => sockets.delete(socket)).on('error', () => socket.destroy())
   })
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
+  // A test that failed may have left it open.
+  server.unref()
   const { port } = server.address() as AddressInfo
   const checkers = await createCheckers({ ...options, ownPorts: [port] })
 

@@ -333,6 +333,19 @@ test('the arguments that inject puts onto the call are those that the original g
   assert.deepEqual(given, { headers: {} })
 })
 
+test('an array of the customer’s that inject puts onto the call stays as it is', () => {
+  const { trace } = createTestTracer()
+  const callback = () => {}
+  const own = [callback]
+  const method = trace((...args: any[]) => args[0](), {
+    inject(call) {
+      call.args = own
+    },
+  })
+  method(callback)
+  assert.deepEqual(own, [callback])
+})
+
 test('extract makes the span a child of the remote caller, whatever context delivers the call', () => {
   const { trace, ended } = createTestTracer()
   const receive = trace(() => undefined, {

@@ -1,0 +1,54 @@
+/** The application's own package.json, after which a service is named that nobody named. */
+import { readFileSync } from 'node:fs'
+import { dirname, isAbsolute, join, sep } from 'node:path'
+import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
+
+export interface ApplicationPackage {
+  readonly name: string
+  readonly version?: string
+}
+
+const KEY = '@org/trace application'
+
+/** Of this process, the same in all of its threads. Never throws. */
+export function applicationPackage(): ApplicationPackage | undefined {
+  // A worker's main script is its own file, and not even that is known to what `--require` loads there.
+  const found = isMainThread ? undefined : (getEnvironmentData(KEY) as ApplicationPackage | undefined)
+  if (found !== undefined) return found
+  const own = findApplicationPackage(process.argv[1])
+  if (isMainThread && own !== undefined) setEnvironmentData(KEY, own as never)
+  return own
+}
+
+/** The nearest one with a name, upwards from the main script, else from the working directory. Never throws. */
+export function findApplicationPackage(script: string | undefined): ApplicationPackage | undefined {
+  // Eval and standard input have no path; what stands in node_modules is a tool that runs the application, or a worker of one.
+  const folder = script !== undefined && isAbsolute(script) ? script.split(`${sep}node_modules${sep}`, 1)[0] : undefined
+  return (folder === undefined ? undefined : nearest(folder)) ?? nearest(workingDirectory())
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd()
+  } catch {
+    // It has been deleted.
+    return sep
+  }
+}
+
+function nearest(folder: string): ApplicationPackage | undefined {
+  const found = read(join(folder, 'package.json'))
+  if (found !== undefined) return found
+  const parent = dirname(folder)
+  return parent === folder ? undefined : nearest(parent)
+}
+
+function read(file: string): ApplicationPackage | undefined {
+  try {
+    const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+    if (typeof name !== 'string' || name === '') return undefined
+    return { name, version: typeof version === 'string' ? version : undefined }
+  } catch {
+    return undefined
+  }
+}

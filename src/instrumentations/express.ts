@@ -1,0 +1,313 @@
+/** Express 4 and 5, and the `router` package that Express 5 routes with: the route of a request, its handlers, its errors. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { choice, defineInstrumentation, internal, type Kit, type OpenCall, type Operation } from './define.js'
+import { methodName, serverCall } from './shared/http.js'
+import { createStamp } from './shared/stamp.js'
+
+interface Options {
+  layers: 'handler' | 'all' | 'none'
+}
+
+const layers = choice(
+  ['handler', 'all', 'none'],
+  'handler',
+  'Spans below the one of the request: for the handlers of the route, for every middleware and router too, or none.',
+)
+
+// Patched, although `router` 2.3 publishes a tracing channel: it tells neither where a router is mounted nor that a
+// handler has called `next()`, and versions before it publish nothing.
+export default defineInstrumentation<Options>({
+  name: 'express',
+  title: 'Express',
+  category: 'framework',
+  options: { layers },
+  modules: [
+    { name: 'express', versions: '>=4.10 <5', file: 'lib/router/index.js', patch: traceRouter },
+    { name: 'express', versions: '>=4.10 <5', file: 'lib/router/layer.js', patch: traceLayer },
+    { name: 'router', versions: '>=1 <3', patch: (Router, kit) => traceRouter(Router.prototype, kit) },
+    { name: 'router', versions: '>=1 <3', file: 'lib/layer.js', patch: traceLayer },
+  ],
+})
+
+type Next = (error?: unknown) => unknown
+type Request = IncomingMessage & { route?: { path: unknown } }
+
+interface Router {
+  stack: Layer[]
+  use(...args: unknown[]): unknown
+  handle(req: Request, res: ServerResponse, done: Next): unknown
+}
+
+/** A function at its place in a router, or in a route; or a route in a router. */
+interface Layer {
+  readonly handle: ((...args: any[]) => unknown) & { stack?: unknown }
+  readonly route?: { path: unknown }
+  /** Only those in a route have one: undefined is for any. */
+  readonly method?: string
+}
+type RunsRequest = (this: Layer, req: Request, res: ServerResponse, next: Next) => unknown
+type RunsError = (this: Layer, error: unknown, req: Request, res: ServerResponse, next: Next) => unknown
+
+/** How far a request has come. */
+interface Progress {
+  readonly server: OpenCall<object>
+  readonly req: Request
+  readonly res: ServerResponse
+  readonly method: string
+  /** Where the router that runs is mounted, by patterns. */
+  base: string
+  /** Where its layer that runs is mounted. */
+  mount: string
+  /** What Express has put onto the request and we have seen. */
+  entered: Request['route']
+  /** Its pattern with those of the routers around it. */
+  pattern: string
+  /** The pattern of the route that a handler has run of. */
+  route: string
+  /** The last handler has not passed on. */
+  sure: boolean
+  /** The response was complete before what runs now. */
+  answered: boolean
+  error: unknown
+  /** Undefined when the request is over. */
+  open: Step[] | undefined
+}
+
+const progressOf = createStamp<Progress>()
+/** The pattern that a layer is mounted at. */
+const mountedAt = createStamp<string>()
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+
+function traceRouter(router: Router, kit: Kit<Options>): void {
+  kit.wrap(router, 'use', use => {
+    return function (this: Router, ...args: unknown[]) {
+      const before = this?.stack?.length
+      const result = Reflect.apply(use, this, args)
+      const mount = mountOf(args[0])
+      for (const layer of this.stack.slice(before)) mountedAt.set(layer, mount)
+      return result
+    }
+  })
+
+  kit.wrap(router, 'handle', handle => {
+    return function (this: Router, req: Request, res: ServerResponse, done: Next) {
+      const progress = isObject(req) && isObject(res) && typeof done === 'function' ? progressIn(req, res) : undefined
+      if (progress === undefined) return Reflect.apply(handle, this, arguments as never)
+      const { base, mount, pattern } = progress
+      const leave: Next = function (this: unknown, error) {
+        noteError(progress, error)
+        if (!isAnswered(progress) && !error) progress.sure = false
+        Object.assign(progress, { base, mount, pattern, entered: req.route })
+        return Reflect.apply(done, this, arguments as never)
+      }
+      progress.base = mount
+      return Reflect.apply(handle, this, [req, res, leave])
+    }
+  })
+}
+
+function traceLayer(Layer: { prototype: object }, kit: Kit<Options>): void {
+  const every = kit.options.layers === 'all'
+  const handlers = kit.options.layers !== 'none'
+
+  const request = (original: RunsRequest): RunsRequest =>
+    function (req) {
+      const progress = progressHere(req)
+      if (progress === undefined || this.handle.length > 3) return Reflect.apply(original, this, arguments as never)
+      const kind = advance(progress, this)
+      if (kind === undefined || !(kind === 'request handler' ? handlers : every)) {
+        return Reflect.apply(original, this, arguments as never)
+      }
+      return follow(kit, { kind, layer: this, progress }, original, this, [...arguments])
+    }
+
+  const error = (original: RunsError): RunsError =>
+    function (error, req) {
+      const progress = progressHere(req)
+      if (progress === undefined || this.handle.length !== 4) return Reflect.apply(original, this, arguments as never)
+      noteError(progress, error)
+      if (!every) return Reflect.apply(original, this, arguments as never)
+      const step: Step = { kind: 'error middleware', layer: this, progress, given: error }
+      return follow(kit, step, original, this, [...arguments])
+    }
+
+  const prototype = Layer.prototype as Record<string, never>
+  // Underscores until router 2.
+  kit.wrap(prototype, 'handle_request', request as never)
+  kit.wrap(prototype, 'handleRequest', request as never)
+  kit.wrap(prototype, 'handle_error', error as never)
+  kit.wrap(prototype, 'handleError', error as never)
+}
+
+const progressHere = (req: unknown): Progress | undefined => (isObject(req) ? progressOf.get(req) : undefined)
+
+/** Undefined where the request has no server span that records. */
+function progressIn(req: Request, res: ServerResponse): Progress | undefined {
+  const known = progressOf.get(req)
+  if (known !== undefined) return known
+  const server = serverCall.get(req)
+  if (server?.span.isRecording() !== true) return undefined
+  const progress: Progress = {
+    server,
+    req,
+    res,
+    method: methodName(String(req.method)),
+    base: '',
+    mount: '',
+    entered: req.route,
+    pattern: '',
+    route: '',
+    sure: false,
+    answered: false,
+    error: undefined,
+    open: [],
+  }
+  progressOf.set(req, progress)
+  server.beforeEnd(span => {
+    for (const step of progress.open?.reverse() ?? []) step.call?.end(step)
+    progress.open = undefined
+    locate(progress)
+    const { route, sure, error, method } = progress
+    if (route !== '' && (sure || res.statusCode !== 404)) {
+      span.set({ 'http.route': route })
+      if (span.name === method) span.updateName(`${method} ${route}`)
+    }
+    // A response that was begun and not ended has been cut off: what Express does with an error that comes too late.
+    const failed = res.statusCode >= 500 || (res.headersSent && !res.writableEnded)
+    if (failed && error !== undefined) span.fail(error)
+  })
+  return progress
+}
+
+/** A layer is about to run. */
+function advance(progress: Progress, layer: Layer): 'request handler' | 'middleware' | undefined {
+  const inRoute = 'method' in layer
+  if (!isAnswered(progress)) {
+    if (inRoute) progress.route = progress.pattern
+    progress.sure = inRoute
+  }
+  if (inRoute) return 'request handler'
+  if (layer.route !== undefined) {
+    enter(progress, layer.route)
+    return undefined
+  }
+  progress.entered = progress.req.route
+  progress.mount = joined(progress.base, mountedAt.get(layer) ?? '')
+  return 'middleware'
+}
+
+function enter(progress: Progress, route: { path: unknown }): void {
+  progress.entered = route
+  progress.mount = progress.base
+  progress.pattern = joined(progress.base, textOf(route.path)) || '/'
+}
+
+/** Whether the response is complete: what runs afterwards is not where it came from. */
+function isAnswered(progress: Progress): boolean {
+  if (!progress.answered && progress.res.writableEnded) {
+    progress.answered = true
+    preferMount(progress)
+  }
+  return progress.answered
+}
+
+/** Where no handler of a route answers, the middleware does that stands at a path of its own, as GraphQL servers do. */
+function preferMount(progress: Progress): void {
+  if (!progress.sure && !progress.route.startsWith(progress.mount)) progress.route = progress.mount
+}
+
+/** Brings the route up to date, where nothing is about to run that would. */
+function locate(progress: Progress): void {
+  const matched = progress.req.route
+  if (progress.answered) return
+  if (isObject(matched) && matched !== progress.entered) {
+    // Express is still at its parameters.
+    enter(progress, matched)
+    progress.route = progress.pattern
+    progress.sure = true
+  } else preferMount(progress)
+}
+
+/** An error goes to error middleware, or leaves a router. */
+function noteError(progress: Progress, error: unknown): void {
+  if (!isError(error) || error === progress.error) return
+  locate(progress)
+  progress.error = error
+  progress.server.span.noteError(error)
+}
+
+// The two words are no errors: they leave the route, or the router.
+const isError = (error: unknown): boolean => Boolean(error) && error !== 'route' && error !== 'router'
+
+/** A function of the application that runs, until it calls `next` or the request is over. */
+interface Step {
+  readonly kind: 'request handler' | 'middleware' | 'error middleware'
+  readonly layer: Layer
+  readonly progress: Progress
+  /** The error that it was called with. */
+  readonly given?: unknown
+  failure?: unknown
+  call?: OpenCall<Step>
+}
+
+const running: Operation<Step> = {
+  needsParent: true,
+  start({ kind, layer: { handle }, progress: { pattern, mount } }) {
+    const name = handle.name || undefined
+    if (kind === 'request handler') {
+      return internal(`${kind} - ${pattern}`, { 'http.route': pattern, 'code.function.name': name })
+    }
+    const route = kind === 'middleware' && mount !== '' ? mount : undefined
+    if (Array.isArray(handle.stack) || name === 'mounted_app') {
+      return internal(`router - ${route ?? '/'}`, { 'http.route': route })
+    }
+    return internal(`${kind} - ${name ?? '<anonymous>'}`, { 'http.route': route, 'code.function.name': name })
+  },
+  finish(span, { failure }) {
+    if (failure !== undefined && !isRefusal(failure)) span.fail(failure)
+  },
+}
+
+/** An error that Express answers with a status of 4xx is the client's. */
+function isRefusal(error: unknown): boolean {
+  const { status, statusCode = status } = Object(error) as { status?: unknown; statusCode?: unknown }
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+}
+
+/** Runs a method of a layer in a span. */
+function follow(kit: Kit<Options>, step: Step, run: RunsRequest | RunsError, self: Layer, args: unknown[]): unknown {
+  const at = step.kind === 'error middleware' ? 3 : 2
+  const proceed = args[at]
+  const { open } = step.progress
+  const call = open === undefined || typeof proceed !== 'function' ? undefined : kit.begin(running, step)
+  if (call === undefined) return Reflect.apply(run, self, args as never)
+  step.call = call
+  open?.push(step)
+  args[at] = function next(this: unknown, error?: unknown) {
+    if (isError(error) && error !== step.given) step.failure = error
+    call.end(step)
+    return call.handOver(proceed as Next, this, arguments as never)
+  }
+  return call.run(run as never, self, args as never)
+}
+
+/** As `use` reads its first argument: a path, or else a function, in lists or not. */
+function mountOf(first: unknown): string {
+  let inner = first
+  while (Array.isArray(inner) && inner.length > 0) inner = inner[0]
+  if (typeof inner === 'function') return ''
+  return typeof first === 'string' ? first.replace(/\/$/, '') : textOf(first)
+}
+
+/** A path as the application wrote it. */
+function textOf(path: unknown): string {
+  if (typeof path === 'string') return path
+  if (path instanceof RegExp) return path.source
+  return Array.isArray(path) ? path.map(textOf).join(',') : ''
+}
+
+function joined(base: string, pattern: string): string {
+  if (pattern === '' || pattern === '/') return base
+  return base === '' || pattern.startsWith('/') ? base + pattern : `${base}/${pattern}`
+}

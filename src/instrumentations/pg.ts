@@ -1,0 +1,296 @@
+/** node-postgres: queries, cursors and streams, alone and through a pool. */
+import { EventEmitter, errorMonitor } from 'node:events'
+import type { Socket } from 'node:net'
+import { inspect } from 'node:util'
+import type { Pool } from 'pg'
+import type { SemanticAttributes } from '../semconv.js'
+import { client, defineInstrumentation, flag, type Kit, type OpenCall, type Operation } from './define.js'
+import { concealValues, summarize } from './shared/sql.js'
+import { createStamp } from './shared/stamp.js'
+
+interface Options {
+  parameters: boolean
+}
+
+export default defineInstrumentation<Options>({
+  name: 'pg',
+  title: 'node-postgres',
+  category: 'database',
+  options: { parameters: flag(false, 'Record the values of query parameters. They often hold personal data.') },
+  modules: [
+    {
+      name: 'pg',
+      versions: '>=8 <9',
+      file: 'lib/client.js',
+      patch(Client: { prototype: Client; Query: { prototype: Submittable } }, kit) {
+        kit.wrap(Client.prototype, 'query', query => trace(query, kit))
+        follow(Client.Query.prototype, kit)
+        // A connection outlives the request that opens it: what it tells later is not told in that one's name.
+        kit.wrap(Client.prototype, 'connect', kit.detach)
+        kit.bindCallback(Client.prototype, 'connect')
+        kit.bindCallback(Client.prototype, 'end')
+      },
+    },
+    {
+      name: 'pg-cursor',
+      versions: '>=2 <3',
+      patch({ prototype }: { prototype: Cursor }, kit) {
+        follow(prototype, kit)
+        kit.bindCallback(prototype, 'read')
+        kit.wrap(prototype, 'close', endUnsubmitted)
+        kit.bindCallback(prototype, 'close')
+      },
+    },
+    {
+      name: 'pg-pool',
+      versions: '>=3 <4',
+      patch({ prototype }: { prototype: Pool }, kit) {
+        // A busy pool calls back from whichever query freed the connection.
+        for (const method of ['connect', 'query', 'end'] as const) kit.bindCallback(prototype, method)
+      },
+    },
+  ],
+})
+
+interface Client {
+  readonly database?: string
+  readonly host?: string
+  readonly port?: number
+  readonly connection?: {
+    readonly stream?: Partial<Socket>
+    /** Texts by the names of prepared statements. */
+    readonly parsedStatements?: Record<string, string>
+  }
+  query(...args: unknown[]): unknown
+  connect(...args: unknown[]): unknown
+  end(...args: unknown[]): unknown
+}
+
+interface Query {
+  readonly text?: unknown
+  readonly values?: unknown
+  readonly name?: string
+  /** pg-query-stream hands all that it is told to a cursor of its own. */
+  readonly cursor?: Submittable
+}
+
+/** What the client sends as it is, and tells how it goes on: pg's own queries, cursors and streams. */
+interface Submittable extends Query {
+  /** A row that could not be parsed: told when the query is over. */
+  readonly _canceledDueToError?: unknown
+  handleDataRow(message: unknown): void
+  handleError(error: unknown): void
+  handleReadyForQuery(): void
+}
+
+interface Cursor extends Submittable {
+  /** Null until the client has sent it. */
+  readonly connection: object | null
+  read(...args: unknown[]): unknown
+  close(...args: unknown[]): unknown
+}
+
+interface QueryCall {
+  client: Client
+  args: any[]
+  error?: unknown
+}
+
+interface Submission {
+  open: OpenCall<QueryCall> | undefined
+  call: QueryCall
+  /** Calls a function in the context of whoever submitted. */
+  enter: typeof Reflect.apply
+}
+
+const submission = createStamp<Submission>()
+
+function trace(query: Client['query'], kit: Kit<Options>): Client['query'] {
+  const operation = querying(kit.options)
+  return function (this: Client, ...args: any[]) {
+    const call: QueryCall = { client: this, args }
+    const open = kit.begin(operation, call)
+    open?.progress(call)
+    // pg reads these properties first, too: what throws here would throw there.
+    const config = args[0]
+    if (typeof config?.submit === 'function') return submit(query, call, open, kit)
+
+    const at = args[2] ? 2 : typeof args[1] === 'function' ? 1 : undefined
+    const before = config?.callback
+    const callback = at === undefined ? before : args[at]
+    if (typeof callback === 'function') {
+      const resume = kit.bind(callback)
+      args[at ?? 2] = function (this: unknown, error: unknown) {
+        call.error = error || undefined
+        open?.end(call)
+        return Reflect.apply(resume, this, arguments)
+      }
+      const result = apply(query, call, open)
+      // pg up to 8.22 leaves the callback on the customer's object: theirs, then, and not ours.
+      if (config?.callback !== before) Reflect.set(config, 'callback', callback)
+      return result
+    }
+    const result: any = apply(query, call, open)
+    if (open === undefined) return result
+    if (typeof result?.then !== 'function') {
+      open.end(call)
+      return result
+    }
+    // Made by pg for this call, of whatever class the client's option `Promise` names.
+    return result.then(
+      (value: unknown) => {
+        open.end(call)
+        return value
+      },
+      (error: unknown) => {
+        call.error = error
+        open.end(call)
+        throw error
+      },
+    )
+  }
+}
+
+const apply = (query: Client['query'], call: QueryCall, open: OpenCall<QueryCall> | undefined): unknown =>
+  open === undefined ? Reflect.apply(query, call.client, call.args) : open.attempt(query, call.client, call.args, call)
+
+function submit(query: Client['query'], call: QueryCall, open: Submission['open'], kit: Kit<Options>): unknown {
+  const [config] = call.args
+  const told = [config.cursor, config].find(candidate => followed.some(prototype => isPrototype(prototype, candidate)))
+  if (told !== undefined) submission.set(told, { open, call, enter: kit.bind(Reflect.apply as never) })
+  const result = apply(query, call, open)
+  if (told === undefined) followEvents(config, call, open)
+  return result
+}
+
+const isPrototype = (prototype: object, candidate: unknown): boolean =>
+  Object.prototype.isPrototypeOf.call(prototype, candidate as object)
+
+/** Of the classes whose methods tell us how a query of theirs goes on, in each loaded copy. */
+const followed: object[] = []
+
+function follow(prototype: Submittable, kit: Kit<Options>): void {
+  followed.push(prototype)
+  const hear = (method: 'handleError' | 'handleReadyForQuery' | 'handleDataRow', ends: boolean): void =>
+    kit.wrap(prototype, method, original => {
+      return function (this: Submittable, error: unknown) {
+        const ours = submission.get(this)
+        if (ours === undefined) return Reflect.apply(original, this, arguments as never)
+        if (ends) {
+          ours.call.error = this._canceledDueToError || (method === 'handleError' ? error : undefined)
+          ours.open?.end(ours.call)
+        }
+        return ours.enter(original, this, arguments)
+      }
+    })
+  hear('handleError', true)
+  hear('handleReadyForQuery', true)
+  hear('handleDataRow', false)
+}
+
+function followEvents(query: unknown, call: QueryCall, open: Submission['open']): void {
+  if (open === undefined) return
+  if (!(query instanceof EventEmitter)) {
+    open.end(call)
+    return
+  }
+  query.once(errorMonitor, error => {
+    call.error = error
+    open.end(call)
+  })
+  for (const event of ['end', 'close']) query.once(event, () => open.end(call))
+}
+
+const endUnsubmitted = (close: Cursor['close']): Cursor['close'] =>
+  function (this: Cursor) {
+    const ours = submission.get(this)
+    if (this.connection === null) ours?.open?.end(ours.call)
+    return Reflect.apply(close, this, arguments)
+  }
+
+const querying = (options: Options): Operation<QueryCall> => ({
+  inside: 'none',
+  start(call) {
+    const text = textOf(call)
+    const { client: self } = call
+    const { host = '', database = '', port } = self
+    if (text === undefined && call.args[0]?.name === undefined) return undefined
+    const statement = text === undefined ? undefined : summarize(text)
+    return client(statement?.summary ?? (database || 'postgresql'), {
+      'db.system.name': 'postgresql',
+      'db.namespace': database || undefined,
+      'db.query.summary': statement?.summary,
+      'db.query.text': statement?.text || undefined,
+      'db.operation.name': statement?.operation,
+      'db.collection.name': statement?.collection,
+      'db.stored_procedure.name': statement?.procedure,
+      'server.address': host || undefined,
+      // The number in the name of a Unix socket is no port.
+      'server.port': host === '' || host.startsWith('/') ? undefined : port,
+      'network.peer.address': undefined,
+      'network.peer.port': undefined,
+    })
+  },
+  progress(span, call) {
+    if (options.parameters) span.set(parametersOf(call))
+  },
+  finish(span, { client: { connection }, error }) {
+    const stream = connection?.stream
+    const { code, severity } = (error ?? {}) as { code?: string; severity?: string }
+    span.set({
+      // Errors of the server have a severity; others have codes, too, such as ECONNRESET.
+      'db.response.status_code': severity === undefined ? undefined : code,
+      'network.peer.address': stream?.remoteAddress,
+      'network.peer.port': stream?.remotePort,
+    })
+  },
+  // PostgreSQL tells the value that it could not read: `invalid input syntax for type integer: "..."`.
+  describe(text, call) {
+    const message = String((call.error as Error).message)
+    const conceal = (words: string): string => concealValues(words, textOf(call) ?? '', strings(valuesOf(call)))
+    // A stack has places in it as well, whose numbers are no values.
+    return message !== '' && text.includes(message) ? text.replaceAll(message, () => conceal(message)) : conceal(text)
+  },
+})
+
+function textOf({ client: self, args: [query] }: QueryCall): string | undefined {
+  if (typeof query === 'string') return query
+  const { text, cursor, name = '' } = (query ?? {}) as Query
+  const found = text ?? cursor?.text ?? self.connection?.parsedStatements?.[name]
+  return typeof found === 'string' ? found : undefined
+}
+
+function valuesOf({ args: [query, second] }: QueryCall): readonly unknown[] {
+  const { values, cursor } = (typeof query === 'string' ? {} : query) as Query
+  const found = Array.isArray(second) ? second : (values ?? cursor?.values)
+  return Array.isArray(found) ? found : []
+}
+
+/** By index from 0 on, so that `$1` is `db.query.parameter.0` (semantic conventions, `db.query.parameter.<key>`). */
+function parametersOf(call: QueryCall): SemanticAttributes {
+  const attributes: SemanticAttributes = {}
+  for (const [i, value] of valuesOf(call).entries()) {
+    if (!ArrayBuffer.isView(value)) attributes[`db.query.parameter.${i}`] = parameterText(value)
+  }
+  return attributes
+}
+
+const parameterText = (value: unknown): string =>
+  value !== null && typeof value === 'object' ? inspect(value, INSPECT) : String(value ?? null)
+
+// Unlike JSON.stringify it runs none of the value's own code and throws for no cycle.
+const INSPECT = { breakLength: Number.POSITIVE_INFINITY, customInspect: false, depth: 4 }
+
+const MAX_VISITED = 1000
+
+/** The values' own text, and that of what is in them. */
+function strings(values: readonly unknown[]): string[] {
+  const found: string[] = []
+  const rest = [...values]
+  for (let visited = 0; rest.length > 0 && visited < MAX_VISITED; visited++) {
+    const value = rest.pop()
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') found.push(String(value))
+    else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value)) rest.push(...Object.values(value))
+  }
+  return found
+}

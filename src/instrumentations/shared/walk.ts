@@ -1,0 +1,94 @@
+/** Arrays of messages: where the application walks through one, each step is the processing of that message. */
+import type { Kit, OpenCall, Operation } from '../define.js'
+
+/** A step as an operation sees it: the delivery of one message is the first argument. */
+export interface Step<Delivery> {
+  readonly args: readonly [Delivery, ...unknown[]]
+}
+
+/** Makes `messages` walk so. `deliveries` has what the operation is to know of each message. */
+export type HandOut<Delivery> = (messages: unknown[], deliveries: Map<unknown, Delivery>) => void
+
+/**
+ * Runs each step through an array by `for ... of`, `forEach` or `map` as one call of `operation`: once for each message,
+ * however often the array is walked. The array gets a prototype between itself and Array's, as an own `Symbol.iterator`
+ * on any one array makes every spread of every array of the process slower: 13 -> 216 ns for five elements on Node 24.
+ */
+export function createWalk<Delivery>(kit: Kit<object>, operation: Operation<Step<Delivery>>): HandOut<Delivery> {
+  const waiting = new WeakMap<unknown[], Map<unknown, Delivery>>()
+
+  function take(messages: unknown[], message: unknown): Delivery | undefined {
+    const deliveries = waiting.get(messages)
+    const delivery = deliveries?.get(message)
+    deliveries?.delete(message)
+    return delivery
+  }
+
+  const step = {
+    run: (_delivery: Delivery, callback: Function, self: unknown, args: unknown[]): unknown =>
+      Reflect.apply(callback, self, args),
+  }
+  kit.trace(step, 'run', operation)
+
+  const walked: unknown[] = Object.create(Array.prototype)
+
+  for (const method of ['forEach', 'map'] as const) {
+    kit.wrap(walked, method, (original: Function) => {
+      return function (this: unknown[], callback: unknown, ...rest: unknown[]) {
+        if (typeof callback !== 'function') return Reflect.apply(original, this, arguments)
+        const messages = this
+        const eachInItsStep = function (this: unknown, ...args: unknown[]): unknown {
+          const delivery = take(messages, args[0])
+          return delivery === undefined ? Reflect.apply(callback, this, args) : step.run(delivery, callback, this, args)
+        }
+        return Reflect.apply(original, this, [eachInItsStep, ...rest])
+      } as never
+    })
+  }
+
+  for (const method of [Symbol.iterator, 'values', 'entries'] as const) {
+    kit.wrap(walked, method, (original: Function) => {
+      return function (this: unknown[]) {
+        const iterator: Iterator<any> = Reflect.apply(original, this, [])
+        return steps(iterator, item => take(this, method === 'entries' ? item[1] : item))
+      } as never
+    })
+  }
+
+  function steps(iterator: Iterator<any>, deliveryOf: (item: any) => Delivery | undefined): Iterator<any> {
+    let open: OpenCall<Step<Delivery>> | undefined
+    let call: Step<Delivery>
+    const stepOut = (): void => {
+      open?.end(call)
+      open?.leave()
+      open = undefined
+    }
+    return Object.create(Object.getPrototypeOf(iterator), {
+      next: {
+        value() {
+          stepOut()
+          const item = iterator.next()
+          const delivery = item.done === true ? undefined : deliveryOf(item.value)
+          if (delivery !== undefined) {
+            call = { args: [delivery] }
+            open = kit.begin(operation, call)
+            open?.enter()
+          }
+          return item
+        },
+      },
+      // A loop that is left early says so, but not why.
+      return: {
+        value(value: unknown) {
+          stepOut()
+          return { value, done: true }
+        },
+      },
+    })
+  }
+
+  return (messages, deliveries) => {
+    waiting.set(messages, deliveries)
+    Reflect.setPrototypeOf(messages, walked)
+  }
+}

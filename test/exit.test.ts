@@ -1,0 +1,120 @@
+/** How a process goes away with us: what has ended is delivered, and it dies as it would have died without us. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type AppOptions, type Ended, runApp, startApp } from './helpers/child.js'
+import { createCollector } from './helpers/collector.js'
+
+// Never flushed by time or size while the process lives: what arrives was delivered on the way out.
+const LATE = { OTEL_BSP_SCHEDULE_DELAY: '600000' }
+const SPAN = `require('@opentelemetry/api').trace.getTracer('app').startSpan('last').end()\n`
+
+type Same = Pick<Ended, 'code' | 'signal' | 'stdout'>
+const same = ({ code, signal, stdout }: Ended): Same => ({ code, signal, stdout })
+
+const endings: Record<string, string> = {
+  'ends by itself': `${SPAN} console.log('done')`,
+  'ends by itself with an exit code': `${SPAN} process.exitCode = 7`,
+  'calls process.exit in the turn of the span': `${SPAN} console.log('bye'); process.exit(3)`,
+  'calls process.exit later': `${SPAN} setTimeout(() => process.exit(4), 20)`,
+  'throws an uncaught exception': `${SPAN} setTimeout(() => { throw new Error('boom') }, 10)`,
+  'rejects unheard': `${SPAN} Promise.reject(new Error('unheard'))`,
+  'ends a span in its own exit listener': `process.on('exit', () => { ${SPAN} })`,
+  'throws in its own exit listener': `${SPAN} process.on('exit', () => { throw new Error('late') })`,
+  'kills itself with SIGTERM': `${SPAN} process.kill(process.pid, 'SIGTERM'); setInterval(() => console.log('alive'), 1000)`,
+  'counts beforeExit': `${SPAN} let n = 0; process.on('beforeExit', () => { console.log('beforeExit', ++n); if (n < 3) setTimeout(() => {}, 5) })`,
+  'listens to SIGTERM and exits': `${SPAN} process.on('SIGTERM', () => { console.log('own'); process.exit(5) }); process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)`,
+  'listens once to SIGTERM': `${SPAN} process.once('SIGTERM', () => { console.log('once'); process.kill(process.pid, 'SIGTERM') }); process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)`,
+  'takes its listener away again': `${SPAN} const f = () => {}; process.on('SIGINT', f); process.off('SIGINT', f); process.kill(process.pid, 'SIGINT'); setInterval(() => {}, 1000)`,
+  'uses signal-exit': `${SPAN} require('signal-exit').onExit((code, signal) => console.log('signal-exit', code, signal)); process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)`,
+}
+
+for (const [what, code] of Object.entries(endings)) {
+  test(`a process that ${what} ends as without us, and its last span arrives`, async () => {
+    const collector = await createCollector()
+    const without = await runApp({ code, preload: 'none', env: LATE })
+    const withUs = await runApp({ code, collector, env: LATE })
+    assert.deepEqual(same(withUs), same(without))
+    assert.deepEqual(
+      collector.spans().map(span => span.name),
+      ['last'],
+    )
+    await collector.close()
+  })
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`a server without a listener dies of ${signal}, and its last span arrives`, async () => {
+    const collector = await createCollector()
+    const app = await startApp({ ...server, collector, env: LATE })
+    await (await fetch(app.url)).text()
+    const ended = await app.stop(signal)
+    assert.deepEqual([ended.code, ended.signal], [null, signal])
+    assert.deepEqual(
+      collector.spans().map(span => span.name),
+      ['GET'],
+    )
+    await collector.close()
+  })
+}
+
+const server: AppOptions = {
+  code: `const s = require('http').createServer((q, r) => r.end('ok')).listen(0, () => console.log('ready ' + s.address().port))`,
+}
+
+test('no listener of ours is seen on the process', async () => {
+  const events = ['SIGTERM', 'SIGINT', 'exit', 'beforeExit', 'uncaughtException', 'unhandledRejection', 'warning']
+  const code = `console.log(${JSON.stringify(events)}.map(event => process.listenerCount(event)).join())`
+  // Not by --import, which adds a listener of Node's own.
+  const [without, withUs] = await Promise.all([runApp({ code, preload: 'none' }), runApp({ code, preload: 'require' })])
+  assert.equal(withUs.stdout, without.stdout)
+})
+
+test('nothing that was delivered before is sent again on exit', async () => {
+  const collector = await createCollector()
+  await runApp({ code: `${SPAN} setTimeout(() => { ${SPAN} process.exit(0) }, 500)`, collector })
+  assert.equal(collector.spans().length, 2)
+  await collector.close()
+})
+
+test('an unreachable collector delays no exit and changes no exit code; what is lost is said once', async () => {
+  const env = { ...LATE, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' }
+  for (const code of [`${SPAN} process.exit(3)`, `${SPAN} process.exitCode = 3`, `${SPAN} throw new Error('boom')`]) {
+    const without = await runApp({ code, preload: 'none' })
+    const ended = await runApp({ code, env })
+    assert.deepEqual(same(ended), same(without))
+    assert.equal(ended.stderr.match(/@org\/trace\] warn: of 1 spans/g)?.length, 1, ended.stderr)
+    assert.ok(ended.durationMs < without.durationMs + 1500, `${ended.durationMs} ms, ${without.durationMs} without us`)
+  }
+})
+
+test('a hanging collector delays no exit past the deadline', async () => {
+  const collector = await createCollector({ respond: { hang: true } })
+  const env = { ...LATE, TRACE_EXIT_TIMEOUT_MS: '700' }
+  for (const code of [`${SPAN} process.exit(3)`, `${SPAN} process.exitCode = 3`]) {
+    const ended = await runApp({ code, collector, env })
+    assert.equal(ended.code, 3)
+    assert.match(ended.stderr, /of 1 spans some were lost \(1 (unreachable|unanswered)\)/)
+    assert.ok(ended.durationMs > 700 && ended.durationMs < 700 + 2000, `${ended.durationMs} ms`)
+  }
+  await collector.close()
+})
+
+test('a batch on its way to a slow collector does not keep the process alive, and arrives once', async () => {
+  const collector = await createCollector({ respond: { delayMs: 400 } })
+  const ended = await runApp({ code: `${SPAN} setTimeout(() => {}, 200)`, collector })
+  assert.equal(ended.code, 0)
+  assert.equal(collector.spans().length, 1)
+  await collector.close()
+})
+
+test('a worker thread delivers its last span', async () => {
+  const collector = await createCollector()
+  const code = `
+    const { Worker, isMainThread } = require('worker_threads')
+    if (isMainThread) new Worker(__filename).on('exit', code => console.log('worker', code))
+    else { ${SPAN} if (process.argv[2] !== 'x') process.exit(6) }`
+  const ended = await runApp({ code, collector, env: LATE })
+  assert.equal(ended.stdout, 'worker 6\n')
+  assert.equal(collector.spans().length, 1)
+  await collector.close()
+})
