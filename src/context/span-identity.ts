@@ -88,8 +88,10 @@ const SPAN_ID = /^(?!0{16})[0-9a-f]{16}$/
 export function identityOf(span: ApiSpan | undefined): SpanIdentity | undefined {
   if (span === undefined || span instanceof IdentifiedSpan) return span
   const identity = identityOfContext(span.spanContext())
-  return TRACE_ID.test(identity.traceId) && SPAN_ID.test(identity.spanId) ? identity : undefined
+  return isValid(identity) ? identity : undefined
 }
+
+export const isValid = ({ traceId, spanId }: SpanIdentity): boolean => TRACE_ID.test(traceId) && SPAN_ID.test(spanId)
 
 export function identityOfContext(context: SpanContext): SpanIdentity {
   return {

@@ -51,8 +51,8 @@ export default defineInstrumentation({
 
 interface Client {
   send: Send
-  /** What the application made the client of. Newer versions only. */
-  readonly initConfig?: { readonly endpoint?: unknown }
+  /** The endpoint is a function, where the application chose one. */
+  readonly config?: { readonly endpoint?: unknown }
 }
 type Send = (this: Client, ...args: [Command, ...unknown[]]) => unknown
 type Sent = Call<Client, [Command, ...unknown[]], any>
@@ -172,8 +172,9 @@ const settle = (operation: string): Operation<Sent> => ({
 const administer: Operation<Sent> = {
   inside: 'hidden',
   start({ self, args: [command] }) {
-    if (typeof command !== 'object' || command === null) return undefined
-    const method = `SQS/${command.constructor.name.replace(/Command$/, '')}`
+    const [, name] = /^(.+)Command$/.exec(String(command?.constructor?.name)) ?? []
+    if (name === undefined) return undefined
+    const method = `SQS/${name}`
     const { url, address, port, region } = queueOf(self, inputOf(command))
     return client(method, {
       'rpc.system.name': 'aws-api',
@@ -323,16 +324,16 @@ interface Queue {
 
 /**
  * What a queue's URL tells: https://sqs.<region>.amazonaws.com/<account>/<name>. The SDK sends to its host, unless the
- * client was made with an endpoint.
+ * client was given an endpoint, which cannot be had without waiting.
  */
 function queueOf(self: Client, { QueueUrl }: Input): Queue {
   const url = typeof QueueUrl === 'string' ? QueueUrl : undefined
-  const endpoint = self?.initConfig?.endpoint
-  const [scheme = '', , host = ''] = (typeof endpoint === 'string' ? endpoint : (url ?? '')).split('/')
+  const parts = url?.split('/') ?? []
+  const [scheme = '', , host = ''] = self?.config?.endpoint === undefined ? parts : []
   const { address, port = defaultPort(scheme) } = splitHost(host)
   return {
     url,
-    name: url?.split('/').at(-1) || undefined,
+    name: parts.at(-1) || undefined,
     address: address || undefined,
     port: address === '' ? undefined : port,
     region: url === undefined ? undefined : REGION.exec(url)?.[1],

@@ -290,7 +290,8 @@ function strings(values: readonly unknown[]): string[] {
   for (let visited = 0; rest.length > 0 && visited < MAX_VISITED; visited++) {
     const value = rest.pop()
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') found.push(String(value))
-    else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value)) rest.push(...Object.values(value))
+    else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value))
+      rest.push(...Object.values(value))
   }
   return found
 }

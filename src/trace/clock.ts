@@ -1,4 +1,5 @@
 /** One wall-clock anchor per trace and process, monotonic after that: the spans of a trace can never disagree. */
+import type { TimeInput } from '@opentelemetry/api'
 
 export interface Anchor {
   /** What to add to `performance.now()` for milliseconds since the epoch. */
@@ -9,3 +10,19 @@ export const newAnchor = (): Anchor => ({ offsetMs: Date.now() - performance.now
 
 /** Milliseconds since the epoch, as a double: steps of about 0.25 microseconds. */
 export const now = (anchor: Anchor): number => anchor.offsetMs + performance.now()
+
+export const isTimeInput = (value: unknown): value is TimeInput =>
+  typeof value === 'number' ||
+  value instanceof Date ||
+  (Array.isArray(value) && value.length === 2 && typeof value[0] === 'number')
+
+/** The API's times: an epoch in milliseconds, a `performance.now()`, a Date, or [seconds, nanoseconds]. */
+export function toMs(time: TimeInput | undefined, anchor: Anchor): number {
+  if (typeof time === 'number' && Number.isFinite(time)) {
+    // A performance.now() counts from the start of the process: 1e11 is three years of that, and 1973 of the epoch.
+    return time < 1e11 ? performance.timeOrigin + time : time
+  }
+  if (time instanceof Date && !Number.isNaN(time.getTime())) return time.getTime()
+  if (Array.isArray(time) && Number.isFinite(time[0]) && Number.isFinite(time[1])) return time[0] * 1000 + time[1] / 1e6
+  return now(anchor)
+}

@@ -1,6 +1,6 @@
 /** What a call means, and the fence around every meaning: start, extract, inject, finish. */
 import type { Context } from '@opentelemetry/api'
-import { isSuppressed, ROOT, SPAN_KEY, spanOf, suppressed, withSpan } from '../context/context.js'
+import { isSuppressed, PassingContext, ROOT, SPAN_KEY, spanOf, suppressed, withSpan } from '../context/context.js'
 import { active, enter, run } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
 import { type Headers, headerGetter, headerSetter } from '../propagation/headers.js'
@@ -108,6 +108,7 @@ function caught(guard: Guard, verb: string, error: unknown): void {
 class Opened<M extends object> implements OpenCall<M> {
   private ended = false
   private last: ((span: TracedSpan) => void)[] | undefined = undefined
+  private entered: PassingContext | undefined = undefined
 
   constructor(
     private readonly core: TracerCore,
@@ -138,11 +139,18 @@ class Opened<M extends object> implements OpenCall<M> {
   }
 
   enter(): void {
-    enter(this.context)
+    const entered = new PassingContext(this.context)
+    enter(entered)
+    // What was started and not waited for goes on in the context.
+    queueMicrotask(() => {
+      this.entered = entered
+    })
   }
 
   leave(): void {
     enter(this.caller)
+    // An async function that waited has passed its context on to whoever called it.
+    if (this.entered !== undefined) this.entered.current = this.caller
   }
 
   handOver<This, Args extends readonly unknown[], R>(fn: (this: This, ...args: Args) => R, self: This, args: Args): R {
@@ -196,10 +204,7 @@ class Opened<M extends object> implements OpenCall<M> {
     }
     if (call.error !== undefined) {
       const { describe } = operation
-      span.recordError(
-        call.error,
-        describe === undefined ? undefined : text => described(operation, text, call, guard),
-      )
+      span.recordError(call.error, describe === undefined ? undefined : text => described(operation, text, call, guard))
     }
     span.end()
   }

@@ -9,7 +9,11 @@ export function createSampler({ name, ratio }: { readonly name: SamplerName; rea
   return SAMPLERS[name](ratio)
 }
 
-export type SamplerName = 'always_on' | 'always_off' | 'traceidratio' | `parentbased_${'always_on' | 'always_off' | 'traceidratio'}`
+export type SamplerName =
+  | 'always_on'
+  | 'always_off'
+  | 'traceidratio'
+  | `parentbased_${'always_on' | 'always_off' | 'traceidratio'}`
 
 export const alwaysOn: Sampler = () => true
 export const alwaysOff: Sampler = () => false

@@ -7,9 +7,11 @@ import type {
   SpanStatus,
   TimeInput,
 } from '@opentelemetry/api'
-import { IdentifiedSpan, identityOfContext, type SpanIdentity } from '../context/span-identity.js'
-import type { Attributes, AttributeValue, SemanticAttributes } from '../semconv.js'
-import { type Anchor, now } from './clock.js'
+import { IdentifiedSpan, identityOfContext, isValid, type SpanIdentity } from '../context/span-identity.js'
+import type { Attributes, SemanticAttributes } from '../semconv.js'
+import { countDefined, limited, validValue } from './attributes.js'
+import { type Anchor, isTimeInput, now, toMs } from './clock.js'
+import { errorType, exceptionAttributes, firstInTrace, messageOf } from './errors.js'
 import type { Limits } from './limits.js'
 
 export { identityOf, NonRecordingSpan, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
@@ -215,7 +217,7 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
   }
 
   addEvent(name: string, attributesOrTime?: ApiAttributes | TimeInput, time?: TimeInput): this {
-    if (this.endMs !== 0) return this
+    if (this.endMs !== 0 || typeof name !== 'string') return this
     const timeFirst = isTimeInput(attributesOrTime)
     const timeMs = toMs(timeFirst ? attributesOrTime : time, this.anchor)
     const attributes = timeFirst ? undefined : (attributesOrTime as ApiAttributes | undefined)
@@ -224,14 +226,14 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
       return this
     }
     this.events ??= []
-    this.events.push({ name: String(name), timeMs, ...limited(attributes, this.host.limits.eventAttributeCount) })
+    this.events.push({ name, timeMs, ...limited(attributes, this.host.limits.eventAttributeCount) })
     return this
   }
 
   addLink(link: Link): this {
     if (this.endMs !== 0 || link?.context === undefined) return this
-    const identity = identityOfContext(link.context)
-    return this.linkTo(identity, link.attributes)
+    const to = identityOfContext(link.context)
+    return isValid(to) ? this.linkTo(to, link.attributes) : this
   }
 
   addLinks(links: Link[]): this {
@@ -266,13 +268,17 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
   }
 
   updateName(name: string): this {
-    if (this.endMs === 0) this.name = String(name)
+    if (this.endMs === 0 && typeof name === 'string') this.name = name
     return this
   }
 
   recordException(exception: Exception, time?: TimeInput): void {
-    const attributes = exceptionAttributes(exception)
-    if (attributes !== undefined) this.addEvent('exception', attributes as ApiAttributes, time)
+    try {
+      const attributes = exceptionAttributes(exception)
+      if (attributes !== undefined) this.addEvent('exception', attributes as ApiAttributes, time)
+    } catch {
+      // Anything can be thrown, even what throws when it is read.
+    }
   }
 
   recordError(error: unknown, describe: (text: string) => string = String): void {
@@ -289,7 +295,7 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
       this.attributes['error.type'] ??= errorType(error)
       if (undecided) this.statusMessage = describe(messageOf(error))
     } catch {
-      // Anything can be thrown, even what throws when it is read.
+      // As above.
     }
   }
 
@@ -314,94 +320,4 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
     this.endMs = endMs < this.startMs ? this.startMs : endMs
     this.host.onEnd(this)
   }
-}
-
-/** What the application may set: primitives, and arrays of one kind of primitive with gaps (specification/common/README.md#attribute). */
-function validValue(value: unknown): AttributeValue | undefined {
-  if (!Array.isArray(value)) return isPrimitive(value) ? value : undefined
-  let kind: string | undefined
-  for (const item of value) {
-    if (item === null || item === undefined) continue
-    if (!isPrimitive(item) || (kind !== undefined && typeof item !== kind)) return undefined
-    kind = typeof item
-  }
-  return value.slice() as string[]
-}
-
-const isPrimitive = (value: unknown): value is string | number | boolean =>
-  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-
-function countDefined(attributes: Attributes): number {
-  let count = 0
-  for (const key in attributes) if (attributes[key] !== undefined) count++
-  return count
-}
-
-function limited(
-  given: ApiAttributes | undefined,
-  max: number,
-): { attributes: Attributes | undefined; droppedAttributes: number } {
-  if (given === undefined || given === null) return { attributes: undefined, droppedAttributes: 0 }
-  const attributes: Attributes = {}
-  let count = 0
-  let droppedAttributes = 0
-  for (const key of Object.keys(given)) {
-    const value = validValue(given[key])
-    if (value === undefined || key === '') continue
-    if (count++ < max) attributes[key] = value
-    else droppedAttributes++
-  }
-  return { attributes, droppedAttributes }
-}
-
-const isTimeInput = (value: unknown): value is TimeInput =>
-  typeof value === 'number' ||
-  value instanceof Date ||
-  (Array.isArray(value) && value.length === 2 && typeof value[0] === 'number')
-
-/** The API's times: an epoch in milliseconds, a `performance.now()`, a Date, or [seconds, nanoseconds]. */
-export function toMs(time: TimeInput | undefined, anchor: Anchor): number {
-  if (typeof time === 'number' && Number.isFinite(time)) {
-    // A performance.now() counts from the start of the process: 1e11 is three years of that, and 1973 of the epoch.
-    return time < 1e11 ? performance.timeOrigin + time : time
-  }
-  if (time instanceof Date && !Number.isNaN(time.getTime())) return time.getTime()
-  if (Array.isArray(time) && Number.isFinite(time[0]) && Number.isFinite(time[1])) return time[0] * 1000 + time[1] / 1e6
-  return now(anchor)
-}
-
-// An error that climbs through many spans is told once: by the innermost that saw it.
-const recorded = new WeakMap<object, string>()
-
-function firstInTrace(error: unknown, traceId: string): boolean {
-  if (error === null || typeof error !== 'object') return true
-  if (recorded.get(error) === traceId) return false
-  recorded.set(error, traceId)
-  return true
-}
-
-/** The error's code if it has one, else its class: of low cardinality (semantic conventions, `error.type`). */
-export function errorType(error: unknown): string {
-  if (error === null || typeof error !== 'object') return typeof error === 'string' ? 'Error' : typeof error
-  const { code, name } = error as { code?: unknown; name?: unknown }
-  if (typeof code === 'string' && code !== '') return code
-  const className = error.constructor?.name
-  if (className !== undefined && className !== '' && className !== 'Object')
-    return className === 'Error' && typeof name === 'string' && name !== '' ? name : className
-  return typeof name === 'string' && name !== '' ? name : 'Error'
-}
-
-const messageOf = (error: unknown): string => {
-  if (error !== null && typeof error === 'object' && 'message' in error) return String(error.message)
-  return typeof error === 'string' ? error : ''
-}
-
-function exceptionAttributes(error: Exception): SemanticAttributes | undefined {
-  if (typeof error === 'string') return { 'exception.message': error }
-  if (error === null || typeof error !== 'object') return undefined
-  const { message, stack } = error
-  const attributes: SemanticAttributes = { 'exception.type': errorType(error) }
-  if (message !== undefined) attributes['exception.message'] = String(message)
-  if (typeof stack === 'string') attributes['exception.stacktrace'] = stack
-  return attributes
 }

@@ -10,7 +10,7 @@ import type {
 } from '@opentelemetry/api'
 import { isSuppressed, spanOf, withSpan } from '../context/context.js'
 import { active, run } from '../context/storage.js'
-import { newAnchor, now } from './clock.js'
+import { newAnchor, now, toMs } from './clock.js'
 import { newSpanId, newTraceId } from './ids.js'
 import type { Sampler } from './sampler.js'
 import {
@@ -25,7 +25,6 @@ import {
   type SpanHost,
   type SpanIdentity,
   type SpanKind,
-  toMs,
 } from './span.js'
 
 /** What every tracer of a process shares. */

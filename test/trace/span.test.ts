@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Span as ApiSpan, SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { ROOT, withSpan } from '../../src/context/context.js'
-import { newAnchor } from '../../src/trace/clock.js'
+import { newAnchor, toMs } from '../../src/trace/clock.js'
+import { errorType } from '../../src/trace/errors.js'
 import {
   type EndedSpan,
-  errorType,
   INTERNAL,
   identityOf,
   NonRecordingSpan,
@@ -16,7 +16,6 @@ import {
   STATUS_ERROR,
   STATUS_OK,
   STATUS_UNSET,
-  toMs,
 } from '../../src/trace/span.js'
 import { createTracerProvider, startSpan } from '../../src/trace/tracer.js'
 import { createTestTracer, draft, limits, scope } from '../helpers/tracer.js'

@@ -1,0 +1,41 @@
+/** What a span tells of an error. */
+import type { Exception } from '@opentelemetry/api'
+import type { SemanticAttributes } from '../semconv.js'
+
+// An error that climbs through many spans is told once: by the innermost that saw it.
+const recorded = new WeakMap<object, string>()
+
+/** True the first time that an error is seen in a trace. */
+export function firstInTrace(error: unknown, traceId: string): boolean {
+  if (error === null || typeof error !== 'object') return true
+  if (recorded.get(error) === traceId) return false
+  recorded.set(error, traceId)
+  return true
+}
+
+/** The error's code if it has one, else its class: of low cardinality (semantic conventions, `error.type`). */
+export function errorType(error: unknown): string {
+  if (error === null || typeof error !== 'object') return typeof error === 'string' ? 'Error' : typeof error
+  const { code, name } = error as { code?: unknown; name?: unknown }
+  if (typeof code === 'string' && code !== '') return code
+  const className = error.constructor?.name
+  if (className !== undefined && className !== '' && className !== 'Object')
+    return className === 'Error' && typeof name === 'string' && name !== '' ? name : className
+  return typeof name === 'string' && name !== '' ? name : 'Error'
+}
+
+export const messageOf = (error: unknown): string => {
+  if (error !== null && typeof error === 'object' && 'message' in error) return String(error.message)
+  return typeof error === 'string' ? error : ''
+}
+
+/** Attributes of an `exception` event; undefined for what is neither an error nor a text. */
+export function exceptionAttributes(error: Exception): SemanticAttributes | undefined {
+  if (typeof error === 'string') return { 'exception.message': error }
+  if (error === null || typeof error !== 'object') return undefined
+  const { message, stack } = error
+  const attributes: SemanticAttributes = { 'exception.type': errorType(error) }
+  if (message !== undefined) attributes['exception.message'] = String(message)
+  if (typeof stack === 'string') attributes['exception.stacktrace'] = stack
+  return attributes
+}
