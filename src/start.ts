@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 import { loadConfig } from './config/load.js'
 import type { Config, Options } from './config/options.js'
-import { connect } from './connect.js'
+import { connect, coveredBy } from './connect.js'
 import { contextManager } from './context/storage.js'
 import { createHealth, type Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
@@ -19,6 +19,7 @@ import { createBatchQueue } from './pipeline/batch.js'
 import { createPropagator } from './propagation/index.js'
 import { detectResource } from './resource.js'
 import { createSampler } from './trace/sampler.js'
+import { withStandIns } from './trace/stand-in.js'
 import { createTracerProvider, type TracerCore } from './trace/tracer.js'
 
 /** Tracing, started. */
@@ -45,10 +46,9 @@ export function startOnce(options?: Options): Running {
   let running = nothing
   try {
     const config = loadConfig(instrumentations, options)
-    log.setLevel(config.logLevel)
     running = start(config)
   } catch (error) {
-    log.error('tracing could not be started: %s', error instanceof Error ? error.stack : error)
+    log.error('tracing could not be started: %s', error)
   }
   Object.defineProperty(globals, KEY, { value: { running, home: __filename } })
   return running
@@ -67,7 +67,7 @@ export function init(options?: Options): Running {
 function start(config: Config): Running {
   const propagator = createPropagator(config.propagators)
   if (isTaken()) {
-    log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')
+    if (!config.disabled) log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')
     return nothing
   }
   // Disabled, the SDK still propagates for code that uses the API (specification/configuration/sdk-environment-variables.md).
@@ -93,9 +93,10 @@ function start(config: Config): Running {
       },
     },
   }
-  setGlobals(createTracerProvider(core), contextManager, propagator)
+  const definitions = enabled(config)
+  setGlobals(withStandIns(createTracerProvider(core), coveredBy(definitions)), contextManager, propagator)
 
-  const early = install(connect(enabled(config), config, core), report)
+  const early = install(connect(definitions, config, core), report)
   if (early.length > 0 && isMainThread) {
     log.warn(
       'loaded before @org/trace and so not traced: %s; start with node --import @org/trace/register',
@@ -131,7 +132,10 @@ function start(config: Config): Running {
 
 /** Encoder, queue and exporter, joined. */
 function createOtlpSink(config: Config, health: Health) {
-  const exporter = createOtlpExporter(config.otlp)
+  // Both limit one batch, retries included; 0 is no limit.
+  const limits = [config.otlp.timeoutMs, config.batch.exportTimeoutMs].filter(ms => ms > 0)
+  const timeoutMs = limits.length === 0 ? 0 : Math.min(...limits)
+  const exporter = createOtlpExporter({ ...config.otlp, timeoutMs })
   const encoder = createProtoEncoder(detectResource(config), config.limits)
   const queue = createBatchQueue(encoder, exporter.send, config.batch, health)
   return {

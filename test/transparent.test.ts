@@ -33,6 +33,8 @@ const modes: Record<string, { sampled: boolean; verbs: Partial<Operation<any>> }
   'start throws': { sampled: true, verbs: { start: fails } },
   'inject throws': { sampled: true, verbs: { inject: fails } },
   'extract throws': { sampled: true, verbs: { extract: fails } },
+  'outlives throws': { sampled: true, verbs: { outlives: fails } },
+  'discard throws': { sampled: true, verbs: { discard: fails } },
   'links throws': { sampled: true, verbs: { links: fails } },
   'finish throws': { sampled: true, verbs: { finish: fails } },
   'describe throws': { sampled: true, verbs: { describe: fails } },

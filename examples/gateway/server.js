@@ -1,7 +1,7 @@
 /** The shop's front door: knows the prices and hands orders on to the orders service. */
 import express from 'express'
 
-const { PORT = 3000, ORDERS_URL = 'http://localhost:3001/orders' } = process.env
+const { HOST = 'localhost', PORT = 3000, ORDERS_URL = 'http://localhost:3001/orders' } = process.env
 const cents = new Map([
   ['tea', 450],
   ['coffee', 790],
@@ -26,5 +26,5 @@ app.post('/orders', async (req, res) => {
   res.status(answer.status).json(await answer.json())
 })
 
-const server = app.listen(PORT, () => console.log(`gateway listens on port ${server.address().port}`))
+const server = app.listen(PORT, HOST, () => console.log(`gateway listens on port ${server.address().port}`))
 process.once('SIGTERM', () => server.close())

@@ -6,6 +6,7 @@ const express = require('express')
 const { Pool } = require('pg')
 
 const {
+  HOST = 'localhost',
   PORT = 3001,
   PRICES_URL = 'http://localhost:3000/prices',
   DATABASE_URL = 'postgres://postgres@localhost:5432/postgres',
@@ -59,7 +60,7 @@ async function book(item, quantity, cents) {
 
 async function start() {
   await pool.query(readFileSync(join(__dirname, 'schema.sql'), 'utf8'))
-  const server = app.listen(PORT, () => console.log(`orders listens on port ${server.address().port}`))
+  const server = app.listen(PORT, HOST, () => console.log(`orders listens on port ${server.address().port}`))
   process.once('SIGTERM', () => server.close(() => pool.end()))
 }
 

@@ -81,12 +81,16 @@ export class NonRecordingSpan extends IdentifiedSpan implements ApiSpan {
   end(): void {}
 }
 
+/** Stands where the API wants a span and there is none: its ids are not valid. */
+export const NO_SPAN: ApiSpan = new NonRecordingSpan('0'.repeat(32), '0'.repeat(16), 0, undefined, false)
+
 const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/
 const SPAN_ID = /^(?!0{16})[0-9a-f]{16}$/
 
 /** The identity of any span of the API, ours or of another implementation; undefined if its ids are not valid. */
 export function identityOf(span: ApiSpan | undefined): SpanIdentity | undefined {
-  if (span === undefined || span instanceof IdentifiedSpan) return span
+  if (span === undefined || span === NO_SPAN) return undefined
+  if (span instanceof IdentifiedSpan) return span
   const identity = identityOfContext(span.spanContext())
   return isValid(identity) ? identity : undefined
 }

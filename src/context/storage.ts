@@ -29,13 +29,23 @@ export function bind<F extends (...args: any[]) => unknown>(fn: F, context: Cont
   } as F
 }
 
-export const contextManager: ContextManager = {
+interface Attaches {
+  /** Since API 1.10: makes `context` the active one until the token is disposed of. */
+  attach(context: Context): { dispose(): void }
+}
+
+export const contextManager: ContextManager & Attaches = {
   active,
   with(context, fn, thisArg, ...args) {
     return run(context, fn as never, thisArg, args)
   },
   bind(context, target) {
     return typeof target === 'function' ? (bind(target as never, context) as typeof target) : target
+  },
+  attach(context) {
+    const before = active()
+    enter(context)
+    return { dispose: () => enter(before) }
   },
   enable() {
     return contextManager

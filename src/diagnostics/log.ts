@@ -17,11 +17,19 @@ const writer =
   (message, ...args) => {
     if (RANK[level] > threshold) return
     try {
-      writeSync(2, `[@org/trace] ${level}: ${format(message, ...args)}\n`)
+      const text = RANK[level] < RANK.debug ? inOneLine(message, args) : format(message, ...args)
+      writeSync(2, `[@org/trace] ${level}: ${text}\n`)
     } catch {
       // Standard error is closed or full: there is nowhere left to say it.
     }
   }
+
+/** Of errors, name and message: the stack is for whoever debugs. */
+const inOneLine = (message: string, args: unknown[]): string =>
+  format(message, ...args.map(arg => (arg instanceof Error ? `${arg.name}: ${arg.message}` : arg))).replace(
+    /\s*\n\s*/g,
+    ' ',
+  )
 
 export const log = {
   error: writer('error'),

@@ -1,5 +1,5 @@
 /** Finished traces as waterfalls for the eyes of a person, in place of a collector. */
-import { type EndedSpan, STATUS_ERROR } from '../trace/span.js'
+import type { EndedSpan, STATUS_ERROR } from '../trace/span.js'
 import { type WaterfallSpan, waterfall } from './waterfall.js'
 
 export interface ConsoleSink {
@@ -27,6 +27,7 @@ const MAX_SPANS = 5000
 const MAX_PRINTED = 1000
 const DEFAULT_WIDTH = 100
 const MAX_WIDTH = 160
+const ERROR: typeof STATUS_ERROR = 2
 
 /**
  * Prints the spans that this process has of a trace 100 ms after the last of them, once one without a parent here has ended;
@@ -93,7 +94,7 @@ const shown = (span: EndedSpan): WaterfallSpan => ({
   kind: span.kind,
   startMs: span.startMs,
   endMs: span.endMs,
-  error: span.statusCode === STATUS_ERROR,
+  error: span.statusCode === ERROR,
   errorMessage: span.statusMessage,
   attributes: span.attributes,
   links: span.links,

@@ -1,5 +1,6 @@
 /** The spans of one trace as lines of text: a tree in the order of time, with a bar for when each span ran. */
 import type { SpanKind } from '../trace/span.js'
+import { columns, fit, harmless, type Piece, padded, paint } from './terminal-text.js'
 
 export interface WaterfallSpan {
   readonly traceId: string
@@ -33,9 +34,6 @@ interface Node {
   /** Spans like those above it that this one line stands for. */
   readonly repeats: readonly WaterfallSpan[]
 }
-
-/** A piece of a line and its SGR parameter (ECMA-48, section 8.3.117), if it has one. */
-type Piece = readonly [text: string, sgr?: string]
 
 const BOLD = '1'
 const DIM = '2'
@@ -280,59 +278,3 @@ function bar(start: number, end: number, total: number, width: number): string {
 }
 
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
-
-const MAX_TEXT = 1000
-
-/** Without what could steer a terminal: white space becomes a space, other control characters and lone surrogates U+FFFD. */
-const harmless = (text: string): string =>
-  text
-    .slice(0, MAX_TEXT)
-    .replace(/\s+/g, ' ')
-    .replace(/\p{Cf}/gu, '')
-    .replace(/[\p{Cc}\p{Cs}\p{Co}\p{Cn}]/gu, '\ufffd')
-
-// Unicode Standard Annex 11: the wide scripts and emoji take two columns; marks are drawn over what stands before them.
-const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|\p{Script=Han}/u
-const MARK = /\p{M}/u
-
-function columnsOf(character: string): number {
-  if (character < '\u0300') return 1
-  if (MARK.test(character)) return 0
-  return WIDE.test(character) ? 2 : 1
-}
-
-function columns(text: string): number {
-  let total = 0
-  for (const character of text) total += columnsOf(character)
-  return total
-}
-
-/** The pieces cut to `width` columns, with a sign if anything was cut. */
-function fit(pieces: readonly Piece[], width: number): Piece[] {
-  if (pieces.reduce((sum, [text]) => sum + columns(text), 0) <= width) return [...pieces]
-  const kept: Piece[] = []
-  let room = width - 1
-  for (const [text, sgr] of pieces) {
-    let cut = ''
-    for (const character of text) {
-      room -= columnsOf(character)
-      if (room < 0) return [...kept, [`${cut}…`, sgr]]
-      cut += character
-    }
-    kept.push([cut, sgr])
-  }
-  return kept
-}
-
-function padded(pieces: readonly Piece[], width: number): Piece[] {
-  const fitting = fit(pieces, width)
-  const used = fitting.reduce((sum, [text]) => sum + columns(text), 0)
-  return [...fitting, [' '.repeat(width - used)]]
-}
-
-const paint = (pieces: readonly Piece[], colour: boolean): string =>
-  pieces
-    .map(([text, sgr]) => (colour && sgr !== undefined && text.trim() !== '' ? `\x1b[${sgr}m${text}\x1b[0m` : text))
-    .join('')
-    .trimEnd()

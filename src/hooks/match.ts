@@ -52,16 +52,20 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
     const before = done.get(exports) ?? new Set()
     if (before.has(target)) return
     done.set(exports, before.add(target))
-    if (!satisfies(version, target.versions, { includePrerelease: true })) {
-      report('unsupported', target, version)
-      return
-    }
     try {
       target.apply(exports, version)
       report('patched', target, version)
     } catch (error) {
       report('failed', target, version, error)
     }
+  }
+
+  /** Out of range is what no target of that name covers: those of another major version have files of their own. */
+  function choose(name: string, version: string, candidates: readonly Target[]): readonly Target[] {
+    const covers = ({ versions }: Target): boolean => satisfies(version, versions, { includePrerelease: true })
+    const [first] = candidates
+    if (first !== undefined && !byName.get(name)?.some(covers)) report('unsupported', first, version)
+    return candidates.filter(covers)
   }
 
   return {
@@ -71,14 +75,15 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
       if (!installed.has(baseDir)) installed.set(baseDir, inspect(name, baseDir))
       const pkg = installed.get(baseDir)
       if (pkg === undefined) return
-      for (const target of byName.get(name) ?? []) {
-        if (filename === (target.file === undefined ? pkg.main : join(baseDir, target.file)))
-          apply(target, exports, pkg.version)
-      }
+      const here = (byName.get(name) ?? []).filter(
+        ({ file }) => filename === (file === undefined ? pkg.main : join(baseDir, file)),
+      )
+      for (const target of choose(name, pkg.version, here)) apply(target, exports, pkg.version)
     },
 
     builtin(name, exports) {
-      for (const target of byName.get(name) ?? []) apply(target, exports, process.versions.node)
+      const { node } = process.versions
+      for (const target of choose(name, node, byName.get(name) ?? [])) apply(target, exports, node)
     },
   }
 }

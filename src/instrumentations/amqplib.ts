@@ -1,18 +1,10 @@
-/** amqplib: messages that are published to RabbitMQ, and messages that come from it. */
+/** Messages that amqplib publishes to RabbitMQ, and messages that come from it. */
 import type { Socket } from 'node:net'
 import type { Message } from 'amqplib'
 import type { SemanticAttributes } from '../semconv.js'
-import {
-  type Call,
-  client,
-  consumer,
-  defineInstrumentation,
-  type Kit,
-  type OpenCall,
-  type Operation,
-  producer,
-} from './define.js'
-import { mayReplace } from './shared/http.js'
+import { type Call, client, consumer, defineInstrumentation, type Kit, type Operation, producer } from './define.js'
+import { headersToSend } from './shared/http.js'
+import { ALL, type Fateful, finishSettled, remember, type Settling, settle, type Unsettled } from './shared/settling.js'
 import { createStamp } from './shared/stamp.js'
 
 const LIBRARY = { name: 'amqplib', versions: '>=0.10 <3' }
@@ -22,17 +14,29 @@ export default defineInstrumentation({
   title: 'amqplib (RabbitMQ)',
   category: 'messaging',
   modules: [
+    {
+      ...LIBRARY,
+      file: 'lib/connect.js',
+      patch(lib: { connect(url: unknown, options: unknown, opened: unknown): void }, kit) {
+        // A connection outlives the request that opens it: what it tells later is not told in that one's name.
+        kit.wrap(lib, 'connect', kit.detach)
+        kit.bindCallback(lib, 'connect')
+      },
+    },
     { ...LIBRARY, file: 'lib/channel.js', patch: patchChannel },
     // The promise API, and the callback API.
     {
       ...LIBRARY,
       file: 'lib/channel_model.js',
-      patch: (lib, kit) => kit.trace(lib.Channel.prototype, 'get', receiving),
+      patch: ({ Channel }, kit) => kit.trace(Channel.prototype, 'get', receiving),
     },
     {
       ...LIBRARY,
       file: 'lib/callback_model.js',
-      patch: (lib, kit) => kit.trace(lib.Channel.prototype, 'get', receiving),
+      patch({ Channel, CallbackModel }, kit) {
+        kit.trace(Channel.prototype, 'get', receiving)
+        kit.bindCallback(CallbackModel.prototype, 'close')
+      },
     },
   ],
 })
@@ -54,25 +58,14 @@ interface Channel {
 
 type Route = Partial<Pick<Message['fields'], 'exchange' | 'routingKey'>>
 type Properties = Partial<Pick<Message['properties'], 'headers' | 'messageId' | 'correlationId'>>
-type Settling = { readonly deliveryTag: number; readonly multiple?: boolean }
-
-/** A message on its way: to the broker until that confirms it, or to a consumer until that acknowledges it. */
-interface Pending<Args extends unknown[] = any> extends Call<Channel, Args> {
-  outcome?: string
-  /** Set once the message has outlived the call that sent or delivered it. */
-  open?: OpenCall<Pending<Args>>
-}
-
-// A consumer that never acknowledges costs 1.5 kB a message (Node 20), until RabbitMQ closes its channel after 30 minutes.
-const MAX_PENDING = 10_000
 
 const createState = () => ({
   /** What consumers asked for, by consumer tag. */
   consumers: new Map<string, { readonly queue: string; readonly noAck: boolean }>(),
   /** By delivery tag, in its order. */
-  deliveries: new Map<number, Pending>(),
+  deliveries: new Map() as Unsettled,
   /** By the number under which the broker confirms a message, in its order. */
-  publishes: new Map<number, Pending>(),
+  publishes: new Map() as Unsettled,
   /** Messages sent since the channel was put into confirm mode; undefined before. */
   sent: undefined as number | undefined,
 })
@@ -92,7 +85,6 @@ const BASIC_CONSUME = 3932180
 const CONFIRM_SELECT = 5570570
 const OUTCOMES: Record<number, string> = { 3932240: 'ack', 3932250: 'reject', 3932280: 'nack' }
 const CLOSED = 'channel_closed'
-const ALL: Settling = { deliveryTag: 0, multiple: true }
 
 function patchChannel({ Channel, BaseChannel }: any, kit: Kit<object>): void {
   const channel: Channel = Channel.prototype
@@ -105,7 +97,7 @@ function patchChannel({ Channel, BaseChannel }: any, kit: Kit<object>): void {
         else if (error === null && method === CONFIRM_SELECT) stateOf(this).sent = 0
         return reply(error, frame)
       }
-      // Replies arrive in the context of whoever opened the connection.
+      // Replies arrive in no context.
       return Reflect.apply(rpc, this, [method, fields, expect, kit.bind(heard)])
     }
   })
@@ -151,63 +143,31 @@ function hear<K extends Exclude<keyof Channel, 'connection'>>(
   })
 }
 
-/** Ends what waited for it: one message, or with `multiple` all up to it, where 0 means all (AMQP 0-9-1, basic.ack). */
-function settle(waiting: Map<number, Pending>, settling: Settling | undefined, outcome: string): void {
-  if (waiting.size === 0 || typeof settling?.deliveryTag !== 'number') return
-  const { deliveryTag, multiple } = settling
-  for (const tag of multiple ? waiting.keys() : [deliveryTag]) {
-    if (deliveryTag !== 0 && tag > deliveryTag) return
-    const pending = waiting.get(tag)
-    if (pending === undefined) continue
-    waiting.delete(tag)
-    pending.outcome = outcome
-    pending.open?.end(pending)
-  }
-}
-
-/** Keeps a call open until it is settled; `args` are what its end needs, not the message: that is the application's. */
-function keep<Args extends unknown[]>(
-  waiting: Map<number, Pending>,
-  call: Pending<Args>,
-  open: OpenCall<Pending<Args>>,
-  args: Args,
-): true {
-  call.open = open
-  call.args = args
-  if (waiting.size <= MAX_PENDING) return true
-  const [tag, oldest] = waiting.entries().next().value as [number, Pending]
-  waiting.delete(tag)
-  oldest.open?.end(oldest)
-  return true
-}
-
-/** A refusal is the failure of the operation, unless an error tells more. */
-const finish: NonNullable<Operation<Pending>['finish']> = (span, { outcome, error }) => {
-  if (error === undefined && outcome !== undefined && outcome !== 'ack') span.set({ 'error.type': outcome }).fail()
-}
-
-const publishing: Operation<Pending<[Route, Properties, unknown]>> = {
+const publishing: Operation<Fateful<Channel, [Route, Properties, unknown]>> = {
   inside: 'none',
   start({ self, args: [route, properties] }) {
     const { name, attributes } = describe('publish', self, route, properties)
     return producer(name, attributes)
   },
   inject({ args: [, { headers }] }, ours) {
-    if (!mayReplace(headers?.traceparent, ours.traceparent)) return
     // The library's own object; what it inherits from is the application's, and may be frozen.
-    for (const name in ours) Reflect.defineProperty(headers as object, name, { value: ours[name], enumerable: true })
+    for (const name of headersToSend(ours, own => headers?.[own])) {
+      Reflect.defineProperty(headers as object, name, { value: ours[name], enumerable: true })
+    }
   },
   // On a confirm channel the broker tells how it ends.
   outlives(call, open) {
     const { sent, publishes } = stateOf(call.self)
     if (sent === undefined) return false
-    publishes.set(sent, call)
-    return keep(publishes, call, open, [{}, {}, undefined])
+    call.args = [{}, {}, undefined]
+    call.fate = { end: () => open.end(call) }
+    remember(publishes, sent, call.fate)
+    return true
   },
-  finish,
+  finish: finishSettled,
 }
 
-const processing: Operation<Pending<[Message['fields'], Message | null]>> = {
+const processing: Operation<Fateful<Channel, [Message['fields'], Message | null]>> = {
   extract: ({ args: [, message] }) => message?.properties.headers,
   start(call) {
     const [fields, message] = call.args
@@ -215,19 +175,21 @@ const processing: Operation<Pending<[Message['fields'], Message | null]>> = {
     if (message === null) return undefined
     const { consumers, deliveries } = stateOf(call.self)
     const asked = consumers.get((fields as { consumerTag?: string }).consumerTag ?? '')
-    if (asked?.noAck === false) deliveries.set(fields.deliveryTag, call)
+    if (asked?.noAck === false) remember(deliveries, fields.deliveryTag, (call.fate = {}))
     const { name, attributes } = describe('process', call.self, fields, message.properties, asked?.queue)
     return consumer(name, { ...attributes, 'messaging.rabbitmq.message.delivery_tag': fields.deliveryTag })
   },
   // The promise that a consumer returns tells when it is done; without one, the acknowledgement does.
   outlives(call, open) {
-    const { deliveries } = stateOf(call.self)
-    const [fields] = call.args
-    return deliveries.has(fields.deliveryTag) && keep(deliveries, call, open, [fields, null])
+    const { fate } = call
+    if (fate === undefined || fate.outcome !== undefined) return false
+    call.args = [call.args[0], null]
+    fate.end = () => open.end(call)
+    return true
   },
   finish(span, call) {
     stateOf(call.self).deliveries.delete(call.args[0].deliveryTag)
-    finish(span, call)
+    finishSettled(span, call)
   },
 }
 

@@ -10,10 +10,9 @@ import {
   type Operation,
   producer,
   type Settled,
-  type SpanDraft,
   type TracedSpan,
 } from './define.js'
-import { defaultPort, mayReplace, splitHost } from './shared/http.js'
+import { draft, type Endpoint, type Input, type Queue, queueOf, withHeaders } from './shared/sqs.js'
 import { createWalk, type Step } from './shared/walk.js'
 
 export default defineInstrumentation({
@@ -49,23 +48,16 @@ export default defineInstrumentation({
   ],
 })
 
-interface Client {
+interface Client extends Endpoint {
   send: Send
-  /** The endpoint is a function, where the application chose one. */
-  readonly config?: { readonly endpoint?: unknown }
 }
-type Send = (this: Client, ...args: [Command, ...unknown[]]) => unknown
-type Sent = Call<Client, [Command, ...unknown[]], any>
 
 interface Command {
   readonly input?: Input
 }
 
-interface Input extends Partial<Outgoing> {
-  readonly QueueUrl?: string
-  readonly Entries?: readonly SendMessageBatchRequestEntry[]
-  readonly MessageAttributeNames?: readonly string[]
-}
+type Send = (this: Client, ...args: [Command, ...unknown[]]) => unknown
+type Sent = Call<Client, [Command, ...unknown[]], any>
 
 /** Commands are known by their class's name, their own or an inherited one: there may be several copies of the SDK. */
 function namedAs(command: unknown, byName: ReadonlyMap<unknown, Send>): Send | undefined {
@@ -215,9 +207,10 @@ const receive: Operation<Received> = {
   },
 }
 
-const process: Operation<Step<Delivery>> = {
-  extract: ({ args: [{ headers }] }) => headers,
-  start({ args: [{ queue, message }] }) {
+const processing: Operation<Step<Delivery>> = {
+  extract: ({ args: [{ delivery }] }) => delivery.headers,
+  start({ args: [{ delivery }] }) {
+    const { queue, message } = delivery
     const made = draft(consumer, 'process', 'process', queue)
     made.attributes['messaging.message.id'] = message.MessageId
     return made
@@ -226,7 +219,7 @@ const process: Operation<Step<Delivery>> = {
 
 /** Asks for the headers with the messages, takes out those that the application did not ask for, and hands on the rest. */
 function receiving(original: Send, kit: Kit<object>): Send {
-  const handOut = createWalk(kit, process)
+  const handOut = createWalk(kit, processing)
   return function (this: Client, ...args) {
     const input = inputOf(args[0])
     const names = input.MessageAttributeNames ?? []
@@ -281,7 +274,7 @@ const asksFor = (names: readonly unknown[], header: string): boolean =>
 function delivered(message: Message, queue: Queue, added: string[], headerNames: readonly string[]): Delivery {
   const attributes = message?.MessageAttributes
   const headers: Record<string, unknown> = {}
-  if (attributes !== undefined) {
+  if (typeof attributes === 'object' && attributes !== null) {
     for (const name of headerNames) headers[name] = attributes[name]?.StringValue
     const found = added.filter(name => Reflect.deleteProperty(attributes, name) && headers[name] !== undefined)
     if (found.length > 0 && Object.keys(attributes).length === 0) {
@@ -290,95 +283,6 @@ function delivered(message: Message, queue: Queue, added: string[], headerNames:
     }
   }
   return { queue, message, headers }
-}
-
-function draft(
-  kind: typeof client,
-  operation: string,
-  type: 'create' | 'send' | 'receive' | 'process' | 'settle',
-  { url, name, address, port, region }: Queue,
-  count?: number,
-): SpanDraft {
-  return kind(name === undefined ? operation : `${operation} ${name}`, {
-    'messaging.system': 'aws_sqs',
-    'messaging.operation.name': operation,
-    'messaging.operation.type': type,
-    'messaging.destination.name': name,
-    'messaging.batch.message_count': count,
-    'messaging.message.id': undefined,
-    'aws.request_id': undefined,
-    'aws.sqs.queue.url': url,
-    'cloud.region': region,
-    'server.address': address,
-    'server.port': port,
-  })
-}
-
-interface Queue {
-  readonly url: string | undefined
-  readonly name: string | undefined
-  readonly address: string | undefined
-  readonly port: number | undefined
-  readonly region: string | undefined
-}
-
-/**
- * What a queue's URL tells: https://sqs.<region>.amazonaws.com/<account>/<name>. The SDK sends to its host, unless the
- * client was given an endpoint, which cannot be had without waiting.
- */
-function queueOf(self: Client, { QueueUrl }: Input): Queue {
-  const url = typeof QueueUrl === 'string' ? QueueUrl : undefined
-  const parts = url?.split('/') ?? []
-  const [scheme = '', , host = ''] = self?.config?.endpoint === undefined ? parts : []
-  const { address, port = defaultPort(scheme) } = splitHost(host)
-  return {
-    url,
-    name: parts.at(-1) || undefined,
-    address: address || undefined,
-    port: address === '' ? undefined : port,
-    region: url === undefined ? undefined : REGION.exec(url)?.[1],
-  }
-}
-
-const REGION = /\/\/sqs\.([a-z]{2}(?:-[a-z]+)+-\d+)\./
-
-// SQS refuses a message with more (SQS developer guide, message metadata).
-const MAX_ATTRIBUTES = 10
-
-/** A message as it is sent: alone, or one of a batch. */
-type Outgoing = Pick<SendMessageBatchRequestEntry, 'MessageBody' | 'MessageAttributes'>
-
-/** A copy that carries the trace in its message attributes, as far as there is room. */
-function withHeaders<T extends Partial<Outgoing>>(
-  message: T,
-  headers: Record<string, string>,
-  batch: readonly Partial<Outgoing>[],
-): T {
-  const own = message.MessageAttributes
-  const names = Object.keys(headers)
-  if (names.length === 0 || !mayReplace(own?.traceparent?.StringValue, headers.traceparent)) return message
-  if (!hasRoom([message]) || !hasRoom(batch)) return message
-  const MessageAttributes = { ...own }
-  // What has such a name is the application's own business, unless it forwards a trace.
-  const forwards = own?.traceparent !== undefined
-  // The others mean nothing without the first.
-  for (const name of ['traceparent', ...names]) {
-    const StringValue = headers[name]
-    const fits = name in MessageAttributes ? forwards : Object.keys(MessageAttributes).length < MAX_ATTRIBUTES
-    if (StringValue !== undefined && fits) MessageAttributes[name] = { DataType: 'String', StringValue }
-  }
-  return { ...message, MessageAttributes }
-}
-
-// A request may have 1 MiB, attributes included; a message 256 KiB on queues that were made before August 2025.
-const LIMITS_BYTES = [262_144, 1_048_576]
-// A traceparent of 55, a tracestate of 512 and a baggage of 8192 bytes, with their names and types.
-const HEADERS_BYTES = 9_000
-
-/** False where the headers could lift messages over a limit that they keep. */
-function hasRoom(messages: readonly Partial<Outgoing>[]): boolean {
-  const bytes = messages.reduce((sum, { MessageBody }) => sum + Buffer.byteLength(String(MessageBody)), 0)
-  return LIMITS_BYTES.every(limit => bytes > limit || bytes + messages.length * HEADERS_BYTES <= limit)
 }
 
 function answered(span: TracedSpan, { result, error }: Settled): void {

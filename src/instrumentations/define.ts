@@ -70,6 +70,13 @@ export interface Kit<Options> {
   bind<F extends (...args: any[]) => unknown>(fn: F): F
   /** A function that runs in no context: for what outlives the call that causes it, as a connection does. */
   detach<F extends (...args: any[]) => unknown>(fn: F): F
+  /** Calls `fn` in the context that is active, if it is of the call's trace, and else where the call's span is the active one. */
+  rejoin<This, Args extends readonly unknown[], R>(
+    open: OpenCall<any>,
+    fn: (this: This, ...args: Args) => R,
+    self: This,
+    args: Args,
+  ): R
   /** Starts an operation whose end is not the return of a function. Undefined: leave this call alone. */
   begin<M extends object>(operation: Operation<M>, call: M): OpenCall<M> | undefined
   /** The span around the code that runs now, if it is recording. */

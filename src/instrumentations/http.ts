@@ -1,18 +1,27 @@
 /** Node's `http` and `https`: requests that come in, and requests that go out. */
-import type { ClientRequest, ClientRequestArgs, IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { ClientRequest, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { client, defineInstrumentation, type Kit, type OpenCall, type Operation, server } from './define.js'
 import {
-  bracketed,
+  client,
+  defineInstrumentation,
+  type Kit,
+  type OpenCall,
+  type Operation,
+  server,
+  type TracedSpan,
+} from './define.js'
+import {
   defaultPort,
+  headersToSend,
   knownMethod,
-  mayReplace,
   methodName,
   originalMethod,
+  pathOf,
   redactQuery,
   serverCall,
   splitHost,
 } from './shared/http.js'
+import { targetOf, withHeaders } from './shared/http-arguments.js'
 import { createStamp } from './shared/stamp.js'
 
 const NODE = '>=20.6 <28'
@@ -27,11 +36,12 @@ export default defineInstrumentation({
       versions: NODE,
       patch(http: typeof import('node:http'), kit) {
         traceServer(http.Server.prototype, kit)
-        // The response and the request tell how a call goes on by events: overhearing them adds no listener.
-        kit.wrap(http.ServerResponse.prototype, 'emit', overhearResponse)
+        // Requests and responses tell how a call goes on by events: overhearing them adds no listener.
+        kit.wrap(http.IncomingMessage.prototype, 'emit', emit => rejoinEvents(emit, kit))
+        kit.wrap(http.ServerResponse.prototype, 'emit', emit => overhearResponse(emit, kit))
         kit.wrap(http.ClientRequest.prototype, 'emit', overhearRequest)
-        kit.wrap(http.ClientRequest.prototype, 'destroy', noticeCancelling)
-        traceClient(http, 'http:', kit)
+        kit.wrap(http.ClientRequest.prototype, 'destroy', noticeDestroy)
+        traceClient(http, kit)
       },
     },
     {
@@ -39,7 +49,7 @@ export default defineInstrumentation({
       versions: NODE,
       patch(https: typeof import('node:https'), kit) {
         traceServer(https.Server.prototype as unknown as Server, kit)
-        traceClient(https as unknown as typeof import('node:http'), 'https:', kit)
+        traceClient(https as unknown as typeof import('node:http'), kit)
       },
     },
   ],
@@ -51,7 +61,10 @@ interface Incoming {
   res: ServerResponse | undefined
   /** What the connection had written when such a request came in. */
   bytesBefore: number
+  error?: unknown
 }
+
+type Emit = (this: unknown, event: string, ...args: any[]) => boolean
 
 function traceServer(prototype: Server, kit: Kit<object>): void {
   kit.wrap(prototype, 'emit', emit => {
@@ -60,40 +73,49 @@ function traceServer(prototype: Server, kit: Kit<object>): void {
       const isRequest = takesOver || event === 'request' || event === 'checkContinue' || event === 'checkExpectation'
       // A handler of checkContinue may emit the request once more.
       if (!isRequest || typeof req !== 'object' || req === null || serverCall.get(req) !== undefined) {
-        return Reflect.apply(emit as () => boolean, this, arguments)
+        return Reflect.apply(emit as Emit, this, arguments as never)
       }
       const res = takesOver ? undefined : (second as ServerResponse)
-      const call: Incoming = { req, res, bytesBefore: req.socket?.bytesWritten ?? 0 }
+      const call: Incoming = { req, res, bytesBefore: 0 }
       const open = kit.begin(incoming, call)
-      if (open === undefined) return Reflect.apply(emit as () => boolean, this, arguments)
+      if (open === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
       serverCall.set(req, open)
-      if (res !== undefined) response.set(res, { open, call })
-      const heard = open.run(emit as () => boolean, this, arguments as never)
+      if (typeof res === 'object' && res !== null) answered.set(res, { open, call })
+      const heard = open.attempt(emit as Emit, this, arguments as never, call)
       if (res === undefined) open.end(call)
       return heard
-    } as typeof emit
+    } as Emit as typeof emit
   })
 }
 
-const response = createStamp<{ open: OpenCall<Incoming>; call: Incoming }>()
+const answered = createStamp<{ open: OpenCall<Incoming>; call: Incoming }>()
 
-const overhearResponse = (emit: ServerResponse['emit']): ServerResponse['emit'] =>
+/** A request's body arrives in the context of its connection, which is that of whoever opened the server. */
+const rejoinEvents = (emit: IncomingMessage['emit'], kit: Kit<object>): IncomingMessage['emit'] =>
+  function (this: IncomingMessage) {
+    const open = serverCall.get(this)
+    return open === undefined
+      ? Reflect.apply(emit as Emit, this, arguments as never)
+      : kit.rejoin(open, emit as Emit, this, arguments as never)
+  } as Emit as IncomingMessage['emit']
+
+const overhearResponse = (emit: ServerResponse['emit'], kit: Kit<object>): ServerResponse['emit'] =>
   function (this: ServerResponse, event: string) {
-    if (event === 'close') {
-      const ours = response.get(this)
-      ours?.open.end(ours.call)
-    }
-    return Reflect.apply(emit as () => boolean, this, arguments)
-  } as ServerResponse['emit']
+    const ours = answered.get(this)
+    if (ours === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
+    if (event === 'close') ours.open.end(ours.call)
+    return kit.rejoin(ours.open, emit as Emit, this, arguments as never)
+  } as Emit as ServerResponse['emit']
 
 const incoming: Operation<Incoming> = {
   extract: ({ req }) => req.headers,
-  start({ req }) {
-    const { method = '', url = '', headers, socket } = req
+  start(call) {
+    const { method = '', url = '', headers = {}, socket, httpVersion } = call.req
+    call.bytesBefore = socket?.bytesWritten ?? 0
     const target = pathOf(url)
     const question = target.indexOf('?')
-    const scheme = (socket as { encrypted?: boolean }).encrypted === true ? 'https' : 'http'
-    const host = headers.host === undefined ? undefined : splitHost(headers.host)
+    const scheme = (socket as { encrypted?: boolean } | undefined)?.encrypted === true ? 'https' : 'http'
+    const host = headers.host ? splitHost(headers.host) : undefined
     return server(methodName(method), {
       'http.request.method': knownMethod(method),
       'http.request.method_original': originalMethod(method),
@@ -102,25 +124,31 @@ const incoming: Operation<Incoming> = {
       'url.scheme': scheme,
       'server.address': host?.address,
       'server.port': host === undefined ? undefined : (host.port ?? defaultPort(scheme)),
-      'client.address': socket.remoteAddress,
-      'network.peer.address': socket.remoteAddress,
-      'network.peer.port': socket.remotePort,
-      'network.protocol.version': req.httpVersion,
+      'client.address': socket?.remoteAddress,
+      'network.peer.address': socket?.remoteAddress,
+      'network.peer.port': socket?.remotePort,
+      'network.protocol.version': httpVersion,
       'user_agent.original': headers['user-agent'],
       'http.route': undefined,
       'http.response.status_code': undefined,
     })
   },
-  finish(span, { req, res, bytesBefore }) {
+  finish(span, call) {
+    const { req, res, bytesBefore } = call
     if (res === undefined) {
-      // Whoever took the connection over has answered 101 if it wrote something and keeps it open.
-      if (req.socket.writable && req.socket.bytesWritten > bytesBefore) span.set({ 'http.response.status_code': 101 })
+      // Whoever took the connection over has agreed to it if they wrote something and keep it open.
+      if (req.socket.writable && req.socket.bytesWritten > bytesBefore) {
+        span.set({ 'http.response.status_code': req.method === 'CONNECT' ? 200 : 101 })
+      }
       return
     }
-    const { statusCode, headersSent, writableFinished } = res
+    const { statusCode, headersSent, writableFinished, errored } = res
     if (headersSent) span.set({ 'http.response.status_code': statusCode })
+    if (call.error !== undefined) return
     if (headersSent && statusCode >= 500) {
       span.set({ 'error.type': String(statusCode) }).fail()
+    } else if (errored) {
+      call.error = errored
     } else if (!writableFinished && !isEventStream(res)) {
       // The client left before it had its answer.
       span.set({ 'error.type': 'client_disconnect' }).fail()
@@ -132,40 +160,38 @@ const incoming: Operation<Incoming> = {
 const isEventStream = (res: ServerResponse): boolean =>
   String(res.getHeader('content-type')).startsWith('text/event-stream')
 
-/** Path and query of a request target in any of its forms (RFC 9112, section 3.2). */
-function pathOf(url: string): string {
-  if (url.startsWith('/')) return url
-  const scheme = url.indexOf('://')
-  if (scheme === -1) return url
-  const slash = url.indexOf('/', scheme + 3)
-  return slash === -1 ? '/' : url.slice(slash)
-}
-
 interface Outgoing {
-  args: unknown[]
-  scheme: 'http:' | 'https:'
+  /** As the application gave them, until `inject` puts headers into a copy. */
+  args: readonly unknown[]
   /** Set by `inject`: without them the request is none of ours. */
   headers: Record<string, string> | undefined
   req: ClientRequest | undefined
   res: IncomingMessage | undefined
-  cancelled: boolean
+  timedOut: boolean
+  /** What the application destroyed the request with, in an array as it may be nothing. */
+  destroyedWith: readonly [unknown] | undefined
   error?: unknown
 }
 
-type Request = typeof import('node:http').request
+type Request = (this: unknown, ...args: any[]) => ClientRequest
 
-function traceClient(http: typeof import('node:http'), scheme: Outgoing['scheme'], kit: Kit<object>): void {
-  const { request } = http
-  const send = (self: unknown, args: unknown[]): ClientRequest => {
-    const call: Outgoing = { args, scheme, headers: undefined, req: undefined, res: undefined, cancelled: false }
+function traceClient(http: typeof import('node:http'), kit: Kit<object>): void {
+  const request = http.request as Request
+  function send(self: unknown, args: unknown[]): ClientRequest {
+    const call: Outgoing = {
+      args,
+      headers: undefined,
+      req: undefined,
+      res: undefined,
+      timedOut: false,
+      destroyedWith: undefined,
+    }
     const open = kit.begin(outgoing, call)
-    if (call.headers === undefined) return Reflect.apply(request, self, args as never)
-    const early = withHeaders(args, call.headers)
-    const req: ClientRequest = Reflect.apply(request, self, (early ?? args) as never)
-    if (early === undefined) addHeaders(req, call.headers)
+    const req = Reflect.apply(request, self, call.args as never)
+    if (call.headers !== undefined) addHeaders(req, call.headers)
     if (open !== undefined) {
       call.req = req
-      requestCall.set(req, { open, call })
+      sent.set(req, { open, call, caller: kit.bind(Reflect.apply as never) })
       open.progress(call)
     }
     return req
@@ -174,7 +200,7 @@ function traceClient(http: typeof import('node:http'), scheme: Outgoing['scheme'
     http,
     'request',
     () =>
-      function (this: unknown, ...args: unknown[]) {
+      function (this: unknown, ...args) {
         return send(this, args)
       } as Request,
   )
@@ -183,7 +209,7 @@ function traceClient(http: typeof import('node:http'), scheme: Outgoing['scheme'
     http,
     'get',
     () =>
-      function (this: unknown, ...args: unknown[]) {
+      function (this: unknown, ...args) {
         const req = send(this, args)
         req.end()
         return req
@@ -191,39 +217,54 @@ function traceClient(http: typeof import('node:http'), scheme: Outgoing['scheme'
   )
 }
 
-const requestCall = createStamp<{ open: OpenCall<Outgoing>; call: Outgoing }>()
+function addHeaders(req: ClientRequest, ours: Record<string, string>): void {
+  if (req.headersSent) return
+  for (const name of headersToSend(ours, own => req.getHeader(own))) req.setHeader(name, ours[name] as string)
+}
+
+interface Sent {
+  open: OpenCall<Outgoing>
+  call: Outgoing
+  /** `Reflect.apply` in the context of whoever made the request. */
+  caller: typeof Reflect.apply
+}
+
+const sent = createStamp<Sent>()
 
 const overhearRequest = (emit: ClientRequest['emit']): ClientRequest['emit'] =>
   function (this: ClientRequest, event: string, subject: unknown) {
-    const ours = requestCall.get(this)
-    if (ours !== undefined) {
-      const { open, call } = ours
-      if (event === 'response') call.res = subject as IncomingMessage
-      else if (event === 'error') call.error = subject
-      else if (event === 'close') open.end(call)
-      else if (event === 'upgrade' || event === 'connect') {
-        call.res = subject as IncomingMessage
-        open.end(call)
-      }
-    }
-    return Reflect.apply(emit as () => boolean, this, arguments)
-  } as ClientRequest['emit']
+    const ours = sent.get(this)
+    if (ours === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
+    const { open, call, caller } = ours
+    if (event === 'response' || event === 'upgrade' || event === 'connect') {
+      call.res = subject as IncomingMessage
+      open.progress(call)
+      if (event !== 'response' || hasNoBody(this, call.res)) open.end(call)
+    } else if (event === 'timeout') call.timedOut = true
+    else if (event === 'error') call.error = subject
+    else if (event === 'close') open.end(call)
+    // A request that waited for a connection is told of it in the context of the one before it.
+    return caller(emit as Emit, this, arguments as never)
+  } as Emit as ClientRequest['emit']
 
-const noticeCancelling = (destroy: ClientRequest['destroy']): ClientRequest['destroy'] =>
-  function (this: ClientRequest, error?: Error) {
-    const ours = requestCall.get(this)
-    if (ours !== undefined && (error === undefined || error === null || error.name === 'AbortError'))
-      ours.call.cancelled = true
+// Nobody has to read such a response, and until somebody does the request stays open.
+const hasNoBody = ({ method }: ClientRequest, { statusCode, headers }: IncomingMessage): boolean =>
+  method === 'HEAD' || statusCode === 204 || statusCode === 304 || headers['content-length'] === '0'
+
+const noticeDestroy = (destroy: ClientRequest['destroy']): ClientRequest['destroy'] =>
+  function (this: ClientRequest, error?: unknown) {
+    const ours = sent.get(this)
+    if (ours !== undefined) ours.call.destroyedWith ??= [error]
     return Reflect.apply(destroy, this, arguments as never)
   }
 
 const outgoing: Operation<Outgoing> = {
   inside: 'none',
-  start({ args }) {
-    const method = String(optionsOf(args)?.method ?? 'GET').toUpperCase()
-    return client(methodName(method), {
-      'http.request.method': knownMethod(method),
-      'http.request.method_original': originalMethod(method),
+  // What the arguments come to is known when Node has made a request of them.
+  start: () =>
+    client('HTTP', {
+      'http.request.method': undefined,
+      'http.request.method_original': undefined,
       'url.full': undefined,
       'server.address': undefined,
       'server.port': undefined,
@@ -231,103 +272,46 @@ const outgoing: Operation<Outgoing> = {
       'network.peer.port': undefined,
       'network.protocol.version': undefined,
       'http.response.status_code': undefined,
-    })
-  },
+    }),
   inject(call, headers) {
     call.headers = headers
+    call.args = withHeaders(call.args, headers)
   },
-  progress(span, { args, req, scheme }) {
-    if (req === undefined) return
-    const options = optionsOf(args)
-    if (options?.socketPath) {
-      span.set({
-        'url.full': redactQuery(`${scheme}//localhost${req.path}`),
-        'server.address': options.socketPath,
-        'server.port': defaultPort(scheme),
-      })
-      return
-    }
-    const port =
-      portOf(args, options) ?? (req as { agent?: { defaultPort?: number } }).agent?.defaultPort ?? defaultPort(scheme)
-    const authority = port === defaultPort(scheme) ? bracketed(req.host) : `${bracketed(req.host)}:${port}`
-    // To a proxy the target is a whole URL; to open a tunnel it is an authority.
-    const path = req.path.startsWith('/') ? `${scheme}//${authority}${req.path}` : req.path
-    span.set({
-      'url.full': redactQuery(path.includes('://') ? path : `${scheme}//${path}`),
-      'server.address': req.host,
-      'server.port': port,
-    })
+  progress(span, { args, req, res }) {
+    if (res === undefined) describeRequest(span, req as ClientRequest, args)
+    else describeResponse(span, res)
   },
   finish(span, call) {
-    const { req, res, cancelled } = call
-    const socket = req?.socket
-    span.set({
-      'network.peer.address': socket?.remoteAddress,
-      'network.peer.port': socket?.remotePort,
-      'network.protocol.version': res?.httpVersion,
-      'http.response.status_code': res?.statusCode,
-    })
-    if (cancelled) call.error = undefined
-    else if (res !== undefined && !res.complete && res.statusCode !== 101) call.error ??= res.errored ?? undefined
-    if (call.error === undefined && res !== undefined && (res.statusCode ?? 0) >= 400) {
+    const { res, destroyedWith, timedOut } = call
+    if (destroyedWith !== undefined && !timedOut && isCancelling(destroyedWith[0])) call.error = undefined
+    else if (res !== undefined) call.error ??= res.errored ?? undefined
+    if (call.error === undefined && res !== undefined && (res.statusCode as number) >= 400) {
       span.set({ 'error.type': String(res.statusCode) }).fail()
     }
   },
 }
 
-/** The options object of `request(options)`, `request(url, options)`, or none. */
-function optionsOf([first, second]: unknown[]): ClientRequestArgs | undefined {
-  if (typeof first === 'object' && first !== null && !isUrl(first)) return first as ClientRequestArgs
-  return typeof second === 'object' && second !== null ? (second as ClientRequestArgs) : undefined
+// A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status).
+const isCancelling = (error: unknown): boolean =>
+  error === undefined || error === null || (error as Error).name === 'AbortError'
+
+function describeRequest(span: TracedSpan, req: ClientRequest, args: readonly unknown[]): void {
+  const { url, address, port } = targetOf(req, args)
+  span.updateName(methodName(req.method)).set({
+    'http.request.method': knownMethod(req.method),
+    'http.request.method_original': originalMethod(req.method),
+    'url.full': redactQuery(url),
+    'server.address': address,
+    'server.port': port,
+  })
 }
 
-const isUrl = (value: object): value is URL =>
-  typeof (value as URL).href === 'string' && typeof (value as URL).protocol === 'string'
-
-function portOf([first]: unknown[], options: ClientRequestArgs | undefined): number | undefined {
-  const given = options?.port ?? options?.defaultPort
-  if (given) return Number(given)
-  // Parsing the text once more with `new URL` would cost a microsecond a request.
-  const port =
-    typeof first === 'string'
-      ? /^[a-z]+:\/\/[^/?#]*?:(\d+)(?:[/?#]|$)/i.exec(first)?.[1]
-      : (first as URL | undefined)?.port
-  return port ? Number(port) : undefined
-}
-
-function addHeaders(req: ClientRequest, headers: Record<string, string>): void {
-  if (typeof req?.setHeader !== 'function' || req.headersSent) return
-  if (!mayReplace(req.getHeader('traceparent'), headers.traceparent)) return
-  for (const name in headers) req.setHeader(name, headers[name] as string)
-}
-
-/**
- * The arguments with the trace headers in them, where it is too late once there is a request: headers given as a list, and
- * `Expect`, are made into bytes by the constructor. Undefined where it is not.
- */
-function withHeaders(args: unknown[], headers: Record<string, string>): unknown[] | undefined {
-  const options = optionsOf(args)
-  const own = options?.headers as unknown
-  if (options === undefined || own === null || typeof own !== 'object') return undefined
-  const copy = Array.isArray(own) ? withListed(own, headers) : expects(own) ? { ...own, ...headers } : undefined
-  return copy && args.map(arg => (arg === options ? { ...options, headers: copy } : arg))
-}
-
-function expects(headers: object): boolean {
-  for (const name in headers) if (name.length === 6 && name.toLowerCase() === 'expect') return true
-  return false
-}
-
-/** Lists are flat, `[name, value, ...]`, or of pairs. */
-function withListed(own: unknown[], headers: Record<string, string>): unknown[] {
-  const pairs = Object.entries(headers)
-  if (Array.isArray(own[0])) {
-    const given = (own as string[][]).find(([name]) => String(name).toLowerCase() === 'traceparent')
-    return mayReplace(given?.[1], headers.traceparent) ? [...own.filter(pair => pair !== given), ...pairs] : own
-  }
-  const at = own.findIndex((item, i) => i % 2 === 0 && String(item).toLowerCase() === 'traceparent')
-  if (at === -1) return [...own, ...pairs.flat()]
-  return mayReplace(own[at + 1], headers.traceparent)
-    ? [...own.slice(0, at), ...own.slice(at + 2), ...pairs.flat()]
-    : own
+function describeResponse(span: TracedSpan, { socket, httpVersion, statusCode }: IncomingMessage): void {
+  span.set({
+    // Not at the end: the address of a connection that is closed is not known any more.
+    'network.peer.address': socket?.remoteAddress,
+    'network.peer.port': socket?.remotePort,
+    'network.protocol.version': httpVersion,
+    'http.response.status_code': statusCode,
+  })
 }

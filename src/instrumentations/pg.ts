@@ -1,11 +1,12 @@
-/** node-postgres: queries, cursors and streams, alone and through a pool. */
+/** PostgreSQL by node-postgres: queries, cursors and streams, alone and through a pool. */
 import { EventEmitter, errorMonitor } from 'node:events'
 import type { Socket } from 'node:net'
 import { inspect } from 'node:util'
 import type { Pool } from 'pg'
 import type { SemanticAttributes } from '../semconv.js'
 import { client, defineInstrumentation, flag, type Kit, type OpenCall, type Operation } from './define.js'
-import { concealValues, summarize } from './shared/sql.js'
+import { summarize } from './shared/sql.js'
+import { concealValues } from './shared/sql-values.js'
 import { createStamp } from './shared/stamp.js'
 
 interface Options {

@@ -1,7 +1,7 @@
 /** The global `fetch`, and the undici package that it comes from, by the channels that both publish. */
 import type { Dispatcher } from 'undici'
-import { type Kit, type OpenCall, type Operation, client, defineInstrumentation } from './define.js'
-import { bracketed, defaultPort, knownMethod, mayReplace, methodName, originalMethod, redactQuery } from './shared/http.js'
+import { client, defineInstrumentation, type Kit, type OpenCall, type Operation } from './define.js'
+import { headersToSend, knownMethod, methodName, originalMethod, redactQuery, wholeUrl } from './shared/http.js'
 import { createStamp } from './shared/stamp.js'
 
 /** undici's internal request, as its channels publish it. */
@@ -9,6 +9,8 @@ interface UndiciRequest {
   readonly origin: string | URL
   readonly path: string
   readonly method: string
+  /** The protocol of an upgrade, else null. */
+  readonly upgrade?: string | null
   /** Text until undici 5, a flat list from 6 on. */
   headers: string | unknown[]
   addHeader(name: string, value: string): void
@@ -31,14 +33,25 @@ export default defineInstrumentation({
     {
       name: 'undici',
       versions: '>=5.12 <9',
-      patch(undici: typeof import('undici'), kit) {
-        // What every dispatcher inherits `dispatch` from.
-        kit.wrap(Object.getPrototypeOf(undici.Client.prototype) as Dispatcher, 'dispatch', dispatch => keepContext(dispatch, kit))
+      patch({ Client, Pool }: typeof import('undici'), kit) {
+        // What every dispatcher inherits `dispatch` from, and every pool what it puts aside for later.
+        const dispatcher = Object.getPrototypeOf(Client.prototype) as Dispatches
+        const pool = Object.getPrototypeOf(Pool.prototype) as Dispatches
+        kit.wrap(dispatcher, 'dispatch', dispatch => keepContext(dispatch, kit))
+        for (const key of Object.getOwnPropertySymbols(pool)) {
+          if (key.description === 'dispatch') kit.wrap(pool, key, dispatch => keepContext(dispatch, kit))
+        }
       },
     },
   ],
   channels: [
-    { name: 'undici:request:create', listen: kit => (message: { request: UndiciRequest }) => opened(message.request, kit) },
+    {
+      name: 'undici:request:create',
+      listen:
+        kit =>
+        ({ request }: Exchange) =>
+          opened(request, kit),
+    },
     {
       name: 'undici:client:sendHeaders',
       listen: () => (message: Exchange) => {
@@ -53,22 +66,39 @@ export default defineInstrumentation({
         if (ours !== undefined) ours.call.response = message.response
       },
     },
-    { name: 'undici:request:trailers', listen: () => (message: Exchange) => closed(message) },
-    { name: 'undici:request:error', listen: () => (message: Exchange) => closed(message) },
+    {
+      name: 'undici:request:trailers',
+      listen:
+        () =>
+        ({ request }: Exchange) =>
+          closed(request),
+    },
+    {
+      name: 'undici:request:error',
+      listen:
+        () =>
+        ({ request, error }: Exchange) =>
+          closed(request, error),
+    },
   ],
 })
+
+type Dispatch = Dispatcher['dispatch']
+type Dispatches = Record<PropertyKey, Dispatch>
+
+/** `Reflect.apply` in the context in which a handler was dispatched first. */
+const inItsContext = createStamp<typeof Reflect.apply>()
 
 /**
  * A request that waits for a busy pool is created when another one frees a connection, in that one's context: whoever
  * dispatched it first lends his. The handler is the only object that travels with it.
  */
-function keepContext(dispatch: Dispatcher['dispatch'], kit: Kit<object>): Dispatcher['dispatch'] {
-  const dispatcherOf = createStamp<typeof Reflect.apply>()
+function keepContext(dispatch: Dispatch, kit: Kit<object>): Dispatch {
   return function (this: Dispatcher, _options: unknown, handler: unknown) {
     if (handler === null || typeof handler !== 'object') return Reflect.apply(dispatch, this, arguments as never)
-    const enter = dispatcherOf.get(handler)
-    if (enter !== undefined) return enter(dispatch, this, arguments as never)
-    dispatcherOf.set(handler, kit.bind(Reflect.apply as never))
+    const apply = inItsContext.get(handler)
+    if (apply !== undefined) return apply(dispatch, this, arguments as never)
+    inItsContext.set(handler, kit.bind(Reflect.apply as never))
     return Reflect.apply(dispatch, this, arguments as never)
   }
 }
@@ -78,96 +108,126 @@ function opened(request: UndiciRequest, kit: Kit<object>): void {
   if (request.method === 'CONNECT') return
   const call: Exchange = { request }
   const open = kit.begin(outgoing, call)
-  if (open !== undefined) exchange.set(request, { open, call })
+  if (open === undefined) return
+  exchange.set(request, { open, call })
+  if (request.upgrade) hearUpgrades(Object.getPrototypeOf(request), kit)
 }
 
-function closed({ request, error }: Exchange): void {
+const heard = createStamp<true>()
+
+/** No channel tells of an upgrade, as of a WebSocket, before undici 6.29 and from 8 on: the request itself is told. */
+function hearUpgrades(prototype: Record<string, (statusCode: number | null) => unknown>, kit: Kit<object>): void {
+  if (heard.get(prototype)) return
+  heard.set(prototype, true)
+  for (const method of ['onUpgrade', 'onRequestUpgrade']) {
+    kit.wrap(prototype, method, original => {
+      return function (this: UndiciRequest, statusCode) {
+        const ours = exchange.get(this)
+        // Of HTTP/2 there is no status yet.
+        if (ours !== undefined && statusCode !== null) {
+          ours.call.response = { statusCode }
+          ours.open.end(ours.call)
+        }
+        return Reflect.apply(original, this, arguments as never)
+      }
+    })
+  }
+}
+
+function closed(request: UndiciRequest, error?: unknown): void {
   const ours = exchange.get(request)
   if (ours === undefined) return
-  if (error !== undefined && !isCancelling(error)) ours.call.error = error
+  ours.call.error = error
   ours.open.end(ours.call)
-}
-
-// The caller's own signal ends a request without failing it (semantic conventions, HTTP client span status).
-const isCancelling = (error: unknown): boolean => {
-  const { name, code } = error as { name?: string; code?: string }
-  return name === 'AbortError' || name === 'TimeoutError' || code === 'UND_ERR_ABORTED'
 }
 
 const outgoing: Operation<Exchange> = {
   inside: 'none',
   start({ request: { method, origin, path } }) {
-    const { scheme, address, port, base } = originOf(String(origin))
+    const { url, address, port } = targetOf(String(origin), path)
     return client(methodName(method), {
       'http.request.method': knownMethod(method),
       'http.request.method_original': originalMethod(method),
-      'url.full': redactQuery(path.startsWith('/') ? base + path : `${base}/${path}`),
+      'url.full': redactQuery(url),
       'server.address': address,
-      'server.port': port ?? defaultPort(scheme),
+      'server.port': port,
       'network.peer.address': undefined,
       'network.peer.port': undefined,
       'http.response.status_code': undefined,
     })
   },
   inject({ request }, headers) {
-    const own = takeHeader(request, 'traceparent', headers.traceparent)
-    if (own === 'kept') return
-    for (const name in headers) request.addHeader(name, headers[name] as string)
+    const names = headersToSend(headers, name => textOf(request, name))
+    for (const name of names) {
+      remove(request, name)
+      request.addHeader(name, headers[name] as string)
+    }
   },
-  finish(span, { response, socket, error }) {
+  finish(span, call) {
+    const { response, socket } = call
     span.set({
       'network.peer.address': socket?.remoteAddress,
       'network.peer.port': socket?.remotePort,
       'http.response.status_code': response?.statusCode,
     })
-    if (error === undefined && response !== undefined && response.statusCode >= 400) {
+    if (isCancelling(call.error)) call.error = undefined
+    if (call.error === undefined && response !== undefined && response.statusCode >= 400) {
       span.set({ 'error.type': String(response.statusCode) }).fail()
     }
   },
 }
 
-/** Removes the application's own header if ours may replace it. */
-function takeHeader(request: UndiciRequest, name: string, ours: string | undefined): 'kept' | 'free' {
-  const { headers } = request
-  if (typeof headers === 'string') {
-    const found = new RegExp(`^${name}: (.*)\\r\\n`, 'im').exec(headers)
-    if (found === null) return 'free'
-    if (!mayReplace(found[1], ours)) return 'kept'
-    request.headers = headers.replace(found[0], '')
-    return 'free'
-  }
-  for (let i = 0; i < headers.length; i += 2) {
-    const key = headers[i]
-    if (typeof key !== 'string' || key.length !== name.length || key.toLowerCase() !== name) continue
-    if (!mayReplace(headers[i + 1], ours)) return 'kept'
-    headers.splice(i, 2)
-    return 'free'
-  }
-  return 'free'
+// The caller's own signal ends a request without failing it (semantic conventions, HTTP client span status).
+function isCancelling(error: unknown): boolean {
+  const { name, code } = (error ?? {}) as { name?: string; code?: string }
+  return name === 'AbortError' || name === 'TimeoutError' || code === 'UND_ERR_ABORTED'
 }
 
-interface Origin {
-  scheme: string
+function textOf({ headers }: UndiciRequest, name: string): unknown {
+  if (typeof headers === 'string') return new RegExp(`^${name}: (.*)\\r\\n`, 'im').exec(headers)?.[1]
+  const at = indexOf(headers, name)
+  return at === -1 ? undefined : headers[at + 1]
+}
+
+function remove(request: UndiciRequest, name: string): void {
+  const { headers } = request
+  if (typeof headers === 'string') {
+    request.headers = headers.replace(new RegExp(`^${name}: .*\\r\\n`, 'gim'), '')
+    return
+  }
+  for (let at = indexOf(headers, name); at !== -1; at = indexOf(headers, name)) headers.splice(at, 2)
+}
+
+function indexOf(headers: unknown[], name: string): number {
+  for (let i = 0; i < headers.length; i += 2) {
+    const key = headers[i]
+    if (typeof key === 'string' && key.length === name.length && key.toLowerCase() === name) return i
+  }
+  return -1
+}
+
+interface Target {
+  url: string
   address: string
-  port: number | undefined
-  base: string
+  port: number
+}
+
+function targetOf(origin: string, path: string): Target {
+  // A proxy is sent the whole URL.
+  if (!path.startsWith('/') && path.includes('://')) return wholeUrl(path)
+  const { url, address, port } = originOf(origin)
+  return { url: `${url}${path.startsWith('/') ? '' : '/'}${path}`, address, port }
 }
 
 // Parsing an origin costs a microsecond: an application calls few, and each many times.
-const origins = new Map<string, Origin>()
+const origins = new Map<string, Target>()
 const MAX_ORIGINS = 100
 
-function originOf(text: string): Origin {
+function originOf(text: string): Target {
   const known = origins.get(text)
   if (known !== undefined) return known
-  const { protocol, hostname, port } = new URL(text)
-  const address = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-  const origin: Origin = {
-    scheme: protocol,
-    address,
-    port: port === '' ? undefined : Number(port),
-    base: `${protocol}//${bracketed(address)}${port === '' ? '' : `:${port}`}`,
-  }
+  const { url, address, port } = wholeUrl(text)
+  const origin: Target = { url: new URL(url).origin, address, port }
   if (origins.size >= MAX_ORIGINS) origins.clear()
   origins.set(text, origin)
   return origin

@@ -4,19 +4,24 @@ import { run } from '../context/storage.js'
 import type { Health } from '../diagnostics/health.js'
 import type { EndedSpan } from '../trace/span.js'
 
-/** One request's worth of encoded spans. */
+/** One request's worth of encoded spans, in memory of its own. */
 export interface Batch {
   readonly body: Uint8Array
   readonly spans: number
 }
 
-/** Turns spans into bytes as they end. */
+/** Keeps spans as the bytes that will be sent, not as objects. */
 export interface Encoder {
-  /** Throws if this span cannot be encoded; nothing of it is kept then. */
+  /**
+   * Encodes a span at once. Throws if the span cannot be read (a getter that throws, a name that is no string): it is
+   * skipped, the others wait on.
+   */
   append(span: EndedSpan): void
-  /** Everything appended since, as one request; undefined if there is nothing. */
+  /** All that is waiting, as one request; undefined if nothing is. */
   take(): Batch | undefined
+  /** Waiting spans. */
   readonly spans: number
+  /** Waiting bytes: the spans alone, without resource and scopes. */
   readonly bytes: number
 }
 
@@ -41,6 +46,8 @@ export interface BatchQueue {
 
 // What one request may hold is bounded by bytes as well: 512 spans with long values would be refused by a collector.
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
+// A collector that has all of a batch, and only had no time yet to say so, has most likely taken it.
+const ANSWER_MS = 500
 const MAX_QUEUE_BYTES = 32 * 1024 * 1024
 
 export function createBatchQueue(
@@ -54,8 +61,9 @@ export function createBatchQueue(
   let ready: Batch[] = []
   let readySpans = 0
   let readyBytes = 0
-  let underway: { batch: Batch; written: boolean; done: Promise<void> } | undefined
+  let underway: { batch: Batch; written: boolean; sinceMs: number; done: Promise<void> } | undefined
   let timer: NodeJS.Timeout | undefined
+  let soon: NodeJS.Immediate | undefined
 
   function add(span: EndedSpan): void {
     if (readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
@@ -70,9 +78,8 @@ export function createBatchQueue(
     }
     if (encoder.spans >= maxExportBatchSize || encoder.bytes >= MAX_BATCH_BYTES) {
       seal()
-      // Not in the caller's turn: opening a request costs more than a span.
-      if (underway === undefined) schedule(0)
-    } else if (timer === undefined) schedule(scheduleDelayMs)
+      sendSoon()
+    } else if (timer === undefined) schedule()
   }
 
   function seal(): void {
@@ -83,10 +90,14 @@ export function createBatchQueue(
     readyBytes += batch.body.byteLength
   }
 
-  function schedule(delayMs: number): void {
-    clearTimeout(timer)
-    // Outside the request that happens to end a span now, so that the timer does not keep its context.
-    timer = run(background, setTimeout, undefined, [onTime, delayMs]).unref()
+  // Both outside the request that happens to end a span now, so that its context is not kept.
+  function schedule(): void {
+    timer = run(background, setTimeout, undefined, [onTime, scheduleDelayMs]).unref()
+  }
+
+  /** Not in the caller's turn: opening a request costs more than a span. */
+  function sendSoon(): void {
+    if (underway === undefined && soon === undefined) soon = run(background, setImmediate, undefined, [send]).unref()
   }
 
   function onTime(): void {
@@ -96,12 +107,13 @@ export function createBatchQueue(
   }
 
   function send(): void {
+    soon = undefined
     const batch = ready[0]
     if (underway !== undefined || batch === undefined) return
     ready.shift()
     readySpans -= batch.spans
     readyBytes -= batch.body.byteLength
-    const current = { batch, written: false, done: Promise.resolve() }
+    const current = { batch, written: false, sinceMs: performance.now(), done: Promise.resolve() }
     underway = current
     current.done = run(background, deliver, undefined, [
       batch.body,
@@ -116,7 +128,7 @@ export function createBatchQueue(
       if (underway !== current) return
       underway = undefined
       if (ready.length > 0) send()
-      else if (encoder.spans > 0 && timer === undefined) schedule(scheduleDelayMs)
+      else if (encoder.spans > 0 && timer === undefined) schedule()
     })
   }
 
@@ -135,7 +147,9 @@ export function createBatchQueue(
     },
     drain() {
       seal()
-      if (underway?.written === true) health.dropped.unanswered += underway.batch.spans
+      if (underway?.written === true && performance.now() - underway.sinceMs > ANSWER_MS) {
+        health.dropped.unanswered += underway.batch.spans
+      }
       const left = underway === undefined || underway.written ? ready : [underway.batch, ...ready]
       underway = undefined
       ready = []

@@ -15,13 +15,17 @@ export function firstInTrace(error: unknown, traceId: string): boolean {
 
 /** The error's code if it has one, else its class: of low cardinality (semantic conventions, `error.type`). */
 export function errorType(error: unknown): string {
+  const code = error !== null && typeof error === 'object' ? (error as { code?: unknown }).code : undefined
+  return typeof code === 'string' && code !== '' ? code : className(error)
+}
+
+/** The error's class, or the name that a plain Error was given. */
+function className(error: unknown): string {
   if (error === null || typeof error !== 'object') return typeof error === 'string' ? 'Error' : typeof error
-  const { code, name } = error as { code?: unknown; name?: unknown }
-  if (typeof code === 'string' && code !== '') return code
-  const className = error.constructor?.name
-  if (className !== undefined && className !== '' && className !== 'Object')
-    return className === 'Error' && typeof name === 'string' && name !== '' ? name : className
-  return typeof name === 'string' && name !== '' ? name : 'Error'
+  const { name } = error as { name?: unknown }
+  const given = typeof name === 'string' && name !== '' ? name : 'Error'
+  const ofClass = error.constructor?.name
+  return ofClass === undefined || ['', 'Object', 'Error'].includes(ofClass) ? given : ofClass
 }
 
 export const messageOf = (error: unknown): string => {
@@ -34,7 +38,7 @@ export function exceptionAttributes(error: Exception): SemanticAttributes | unde
   if (typeof error === 'string') return { 'exception.message': error }
   if (error === null || typeof error !== 'object') return undefined
   const { message, stack } = error
-  const attributes: SemanticAttributes = { 'exception.type': errorType(error) }
+  const attributes: SemanticAttributes = { 'exception.type': className(error) }
   if (message !== undefined) attributes['exception.message'] = String(message)
   if (typeof stack === 'string') attributes['exception.stacktrace'] = stack
   return attributes

@@ -25,7 +25,7 @@ export interface Settled {
 export interface Operation<M extends object> {
   /**
    * What runs inside the call. 'traced': spans that are children of this one (the default). 'none': nothing that is
-   * traced, so no context is entered. 'hidden': the call's own business, which makes no spans.
+   * traced, so no context is entered. 'hidden': the call's own business: no spans, even where it has none itself.
    */
   readonly inside?: 'traced' | 'none' | 'hidden'
   /** Polls, heartbeats and the like: of interest inside a trace only, never a trace of their own. */
@@ -247,7 +247,6 @@ export function begin<M extends object>(
   const context = operation.extract === undefined ? caller : extracted(core, operation, call, guard)
   const parent = identityOf(spanOf(context))
   const traceId = parent === undefined ? newTraceId() : parent.traceId
-  // What is the call's own business makes no spans where the call makes none either.
   const hidden = operation.inside === 'hidden'
   if (parent === undefined && operation.needsParent === true) {
     return hidden ? new Opened(core, unsampledRoot(traceId), suppressed(context), caller, operation, guard) : undefined

@@ -160,7 +160,9 @@ for (const way of EVERY_WAY) {
 
     test('callbacks run where the method was called, whoever opened the connection', async () => {
       const { spans, queue, said } = await run(
-        `callbackApi.connect(url, (error, connection) => {
+        `const key = Symbol('mine')
+        context.with(context.active().setValue(key, true), () => callbackApi.connect(url, (error, connection) => {
+          say([error, context.active().getValue(key)])
           inSpan('request', async span => {
             const mine = () => activeSpan() === span.spanContext().spanId
             const { promise, resolve } = deferred()
@@ -190,11 +192,13 @@ for (const way of EVERY_WAY) {
             })
             await promise
             await new Promise(resolve => channel.close(() => { say(['closed', mine()]); resolve() }))
-          }).then(() => connection.close())
-        })`,
+            await new Promise(resolve => connection.close(error => { say([error, mine()]); resolve() }))
+          })
+        }))`,
         { ...way, spans: 5 },
       )
       assert.deepEqual(said, [
+        [null, true],
         [true, true],
         [true, true],
         true,
@@ -207,6 +211,7 @@ for (const way of EVERY_WAY) {
         ['consumed', false, true],
         true,
         ['closed', true],
+        [null, true],
       ])
       oneTrace(spans)
       assertTree(spans, [
@@ -575,17 +580,19 @@ test('headers go into a copy, and a traceparent of another trace is left alone',
   ])
 })
 
-test('a message without trace headers starts a trace, though the connection was opened inside a request', async () => {
+test('what a connection delivers is not of the request that opened it: no message, no cancelling, no closing', async () => {
   const { spans, queue, said } = await run(
     `main(async () => {
       let connection
       await inSpan('request', async () => {
         connection = await connect(url)
         const channel = await connection.createChannel()
+        say(activeTrace() !== undefined)
+        channel.on('close', () => say(['closed', activeTrace()]))
         await channel.assertQueue(queue, { exclusive: true })
         const { promise, resolve } = deferred()
         await channel.consume(queue, message => {
-          if (message === null) { say('cancelled'); resolve(); return }
+          if (message === null) { say(['cancelled', activeTrace()]); resolve(); return }
           say(message.properties.headers)
           channel.ack(message)
           channel.deleteQueue(queue)
@@ -597,7 +604,7 @@ test('a message without trace headers starts a trace, though the connection was 
     })`,
     { spans: 2, type: 'esm' },
   )
-  assert.deepEqual(said, [{}, 'cancelled'])
+  assert.deepEqual(said, [true, {}, ['cancelled', null], ['closed', null]])
   const processed = one(spans, `process ${queue}`)
   assert.equal(processed.parentSpanId, undefined)
   assert.notEqual(processed.traceId, one(spans, 'request').traceId)
@@ -722,60 +729,66 @@ test('fifty at once on one confirm channel: each message stays in its own trace'
   }
 })
 
-test('a trace that is not sampled is carried on, and confirms of the others still find their span', async () => {
+test('a trace that is not sampled is carried on, and each confirmation finds its own span', async () => {
+  const remote = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), isRemote: true }
   const { spans, said } = await run(
     `main(async () => {
       const connection = await connect(url)
       const channel = await connection.createConfirmChannel()
       await channel.assertQueue(queue, { exclusive: true, maxLength: 2, arguments: { 'x-overflow': 'reject-publish' } })
-      const remote = flags => trace.setSpanContext(context.active(), { traceId: flags + '1'.repeat(30), spanId: '2'.repeat(16), traceFlags: Number(flags), isRemote: true })
-      for (const flags of ['00', '01', '00', '01']) {
-        context.with(remote(flags), () => channel.sendToQueue(queue, body))
-        untraced(() => channel.sendToQueue(queue, body, {}, error => say(error?.message ?? 'confirmed')))
-        await channel.waitForConfirms().catch(() => {})
-      }
+      const send = () => channel.sendToQueue(queue, body, {}, error => say(error?.message ?? 'confirmed'))
+      const sendIn = traceFlags => context.with(
+        trace.setSpanContext(context.active(), { ...${JSON.stringify(remote)}, traceFlags }),
+        send,
+      )
+      sendIn(0)
+      try { untraced(() => channel.sendToQueue(queue, 'never sent')) } catch {}
+      sendIn(1)
+      untraced(send)
+      await channel.waitForConfirms().catch(() => {})
       const { properties } = await channel.get(queue, { noAck: true })
       say(properties.headers.traceparent)
       await connection.close()
     })`,
-    { spans: 2 },
+    { spans: 1 },
   )
-  assert.deepEqual(said, [
-    'confirmed',
-    'message nacked',
-    'message nacked',
-    'message nacked',
-    `00-00${'1'.repeat(30)}-${'2'.repeat(16)}-00`,
-  ])
-  assert.deepEqual(
-    spans.map(span => span.attributes['error.type']),
-    ['nack', 'nack'],
-  )
+  assert.deepEqual(said.slice(0, 3).sort(), ['confirmed', 'confirmed', 'message nacked'])
+  assert.equal(said[3], `00-${remote.traceId}-${remote.spanId}-00`)
+  assert.deepEqual([spans[0]?.traceId, spans[0]?.status], [remote.traceId, 'unset'])
 })
 
 test('messages that are never acknowledged are not kept, and their spans are bounded in number', async () => {
   const { spans, said } = await run(
     `main(async () => {
       const connection = await connect(url)
-      const channel = await connection.createChannel()
-      await channel.assertQueue(queue, { exclusive: true })
-      const { promise, resolve } = deferred()
-      let first
-      let left = 10_010
-      await channel.consume(queue, message => {
-        first ??= new WeakRef(message)
-        if (--left === 0) resolve()
-      })
-      untraced(() => { for (let i = 0; i < 10_010; i++) channel.sendToQueue(queue, body) })
-      await promise
+      const sample = async (count, consumer) => {
+        const channel = await connection.createChannel()
+        const { queue } = await channel.assertQueue('', { exclusive: true })
+        const { promise, resolve } = deferred()
+        let one
+        let left = count
+        await channel.consume(queue, message => {
+          if (--left === count >> 1) one = new WeakRef(message)
+          if (left === 0) resolve()
+          return consumer()
+        })
+        untraced(() => { for (let i = 0; i < count; i++) channel.sendToQueue(queue, body) })
+        await promise
+        return one
+      }
+      const samples = [
+        await sample(20, async () => {}),
+        await sample(20, () => new Promise(() => {})),
+        await sample(10_010, () => {}),
+      ]
       await sleep(10)
       gc()
-      say(first.deref() === undefined)
+      say(samples.map(one => one.deref() === undefined))
       await sleep(200)
       process.kill(process.pid, 'SIGKILL')
     })`,
-    { spans: 10, flags: ['--expose-gc'], kills: true },
+    { spans: 30, flags: ['--expose-gc'], kills: true },
   )
-  assert.deepEqual(said, [true])
-  assert.equal(spans.length, 10)
+  assert.deepEqual(said, [[true, true, true]])
+  assert.equal(spans.length, 30)
 })

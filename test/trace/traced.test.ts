@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { ROOT, spanOf, suppressed } from '../../src/context/context.js'
 import { active, run } from '../../src/context/storage.js'
 import { log } from '../../src/diagnostics/log.js'
-import { begin, createGuard, type Operation } from '../../src/trace/operation.js'
+import { begin, createGuard, type OpenCall, type Operation } from '../../src/trace/operation.js'
 import { type EndedSpan, identityOf, STATUS_ERROR, STATUS_UNSET } from '../../src/trace/span.js'
 import { createTestTracer, draft, scope } from '../helpers/tracer.js'
 
@@ -346,6 +346,56 @@ test('an array of the customer’s that inject puts onto the call stays as it is
   assert.deepEqual(own, [callback])
 })
 
+test('a call may outlive its method: whoever was given it ends it', () => {
+  const { trace, ended } = createTestTracer()
+  let open: OpenCall<any> | undefined
+  const send = trace((message: string) => message, {
+    outlives(call, given) {
+      open = given
+      return call.args[0] === 'later'
+    },
+  })
+  assert.equal(send('later'), 'later')
+  assert.equal(ended.length, 0)
+  open?.end({})
+  open?.end({})
+  assert.equal(ended.length, 1)
+  assert.equal(send('now'), 'now')
+  assert.equal(ended.length, 2)
+})
+
+test('a promise or an error ends a call that may outlive its method', async () => {
+  const { trace, ended } = createTestTracer()
+  const verbs = { outlives: () => true }
+  await trace(async () => {}, verbs)()
+  assert.equal(only(ended).statusCode, STATUS_UNSET)
+  assert.throws(trace(() => assert.fail('no'), verbs))
+  assert.equal(ended[1]?.statusCode, STATUS_ERROR)
+})
+
+test('an emitter that is returned is left alone where a call may outlive its method', () => {
+  const { trace, ended } = createTestTracer()
+  const emitter = new EventEmitter()
+  assert.equal(trace(() => emitter, { outlives: () => false })(), emitter)
+  assert.deepEqual(emitter.eventNames(), [])
+  assert.equal(ended.length, 1)
+})
+
+test('a call that turns out to be nothing is no span', async () => {
+  const { trace, ended } = createTestTracer()
+  const poll = trace(async (found: number) => found, { discard: ({ result }) => result === 0 })
+  assert.equal(await poll(0), 0)
+  assert.equal(ended.length, 0)
+  assert.equal(await poll(1), 1)
+  assert.equal(ended.length, 1)
+})
+
+test('links are made of what is known at the end', async () => {
+  const { trace, ended } = createTestTracer()
+  await trace(async () => [remote('01')], { links: ({ result }) => result })()
+  assert.equal(only(ended).links?.[0]?.spanId, SPAN_ID)
+})
+
 test('extract makes the span a child of the remote caller, whatever context delivers the call', () => {
   const { trace, ended } = createTestTracer()
   const receive = trace(() => undefined, {
@@ -438,7 +488,7 @@ test('a verb that throws costs at most its own part of the span', () => {
   const mistake = () => {
     throw new Error('mistake')
   }
-  for (const verb of ['inject', 'extract', 'links', 'finish'] as const) {
+  for (const verb of ['inject', 'extract', 'outlives', 'discard', 'links', 'finish'] as const) {
     const { trace, ended } = createTestTracer()
     assert.equal(trace(() => 1, { [verb]: mistake })(), 1)
     assert.equal(only(ended).statusCode, STATUS_UNSET, verb)

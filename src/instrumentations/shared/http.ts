@@ -13,7 +13,8 @@ export const originalMethod = (method: string): string | undefined => (METHODS.h
 export const methodName = (method: string): string => (METHODS.has(method) ? method : 'HTTP')
 
 // Signatures and credentials in query strings (semantic conventions, url.full and url.query; the keys are case-sensitive).
-const SECRET = /([?&](?:X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|AWSAccessKeyId|Signature|sig|X-Goog-Signature)=)[^&#]*/g
+const SECRET =
+  /([?&](?:X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|AWSAccessKeyId|Signature|sig|X-Goog-Signature)=)[^&#]*/g
 
 /** The URL, or the part of it from its question mark on, with the values of secret parameters replaced. */
 export const redactQuery = (text: string): string => (text.includes('?') ? text.replace(SECRET, '$1REDACTED') : text)
@@ -29,10 +30,32 @@ export function splitHost(host: string): { address: string; port: number | undef
   return { address: unbracketed(host.slice(0, colon)), port: Number.isInteger(port) && port > 0 ? port : undefined }
 }
 
+/** Path and query of a request target in any of its forms (RFC 9112, section 3.2). */
+export function pathOf(url: string): string {
+  if (url.startsWith('/')) return url
+  const scheme = url.indexOf('://')
+  if (scheme === -1) return url
+  const slash = url.indexOf('/', scheme + 3)
+  return slash === -1 ? '/' : url.slice(slash)
+}
+
+/** Address and port of a whole URL, and its text without the credentials. */
+export function wholeUrl(text: string): { url: string; address: string; port: number } {
+  const url = new URL(text)
+  if (url.username !== '') url.username = 'REDACTED'
+  if (url.password !== '') url.password = 'REDACTED'
+  return {
+    url: url.href,
+    address: unbracketed(url.hostname),
+    port: url.port === '' ? defaultPort(url.protocol) : Number(url.port),
+  }
+}
+
 const unbracketed = (address: string): string => (address.startsWith('[') ? address.slice(1, -1) : address)
 
 /** A host as a URL has it: IPv6 addresses in brackets. */
-export const bracketed = (address: string): string => (address.includes(':') && !address.startsWith('[') ? `[${address}]` : address)
+export const bracketed = (address: string): string =>
+  address.includes(':') && !address.startsWith('[') ? `[${address}]` : address
 
 /**
  * Whether the trace headers may be put on an outgoing request that has a `traceparent` already: one of the same trace was
@@ -40,4 +63,15 @@ export const bracketed = (address: string): string => (address.includes(':') && 
  */
 export function mayReplace(own: unknown, ours: string | undefined): boolean {
   return typeof own !== 'string' || ours === undefined || own.slice(3, 35) === ours.slice(3, 35)
+}
+
+/**
+ * The names of those of our trace headers that go onto an outgoing request; `own` tells what the application has set
+ * itself. Where it has set no `traceparent`, its other headers stay as they are.
+ */
+export function headersToSend(ours: Record<string, string>, own: (name: string) => unknown): string[] {
+  const parent = own('traceparent')
+  if (!mayReplace(parent, ours.traceparent)) return []
+  const names = Object.keys(ours)
+  return parent === undefined ? names.filter(name => own(name) === undefined) : names
 }

@@ -1,0 +1,248 @@
+/** A writer of protobuf: fields and nested messages, straight into a buffer that grows (protobuf.dev, encoding). */
+
+// A tag is the number of a field and its wire type, `number << 3 | type`: one byte for the fields 1 to 15.
+
+/** Where bytes gather: `bytes` up to `length`. */
+export interface Sink {
+  bytes: Buffer
+  length: number
+}
+
+// Where it writes to is module state, as nothing here is asynchronous.
+let buffer: Buffer = Buffer.alloc(0)
+let at = 0
+
+/** All that is written from here on is for `sink`; it has it once `saveTo` was called. */
+export function continueAt(sink: Sink): void {
+  buffer = sink.bytes
+  at = sink.length
+}
+
+export function saveTo(sink: Sink): void {
+  sink.bytes = buffer
+  sink.length = at
+}
+
+/** What `write` writes, in memory of its own; what was being written goes on after it. */
+export function encoded(write: () => void): Uint8Array {
+  const outer = buffer
+  const outerAt = at
+  buffer = Buffer.allocUnsafe(256)
+  at = 0
+  write()
+  const bytes = new Uint8Array(buffer.subarray(0, at))
+  buffer = outer
+  at = outerAt
+  return bytes
+}
+
+// A nested message: room for the length that is expected, and the content moved if it was another. That is seldom;
+// to compute the sizes of ten attributes first costs 200 ns on Node 20 and 300 on Node 24, a third of encoding the span.
+export const FEW = 0x7f
+export const MANY = 0x3fff
+
+/** Begins a message of about `expected` bytes; returns what `close` has to be given, with the same `expected`. */
+export function open(tag: number, expected: number): number {
+  ensure(8)
+  buffer[at++] = tag
+  at += varintSize(expected)
+  return at
+}
+
+export function close(start: number, expected: number): void {
+  const length = at - start
+  const reserved = varintSize(expected)
+  const needed = varintSize(length)
+  if (needed !== reserved) {
+    ensure(4)
+    buffer.copyWithin(start - reserved + needed, start, at)
+  }
+  at = start - reserved
+  writeVarint(length)
+  at += length
+}
+
+/** The beginning of a message whose length is known: the content is to be written next. */
+export function writeHeader(tag: number, length: number): void {
+  ensure(fieldSize(length))
+  buffer[at++] = tag
+  writeVarint(length)
+}
+
+/** The bytes that a message of `length` bytes takes as a field. */
+export const fieldSize = (length: number): number => 1 + varintSize(length) + length
+
+/** Bytes that are encoded already. */
+export function writeBytes(from: Uint8Array): void {
+  ensure(from.length)
+  buffer.set(from, at)
+  at += from.length
+}
+
+// A loop costs 1 ns a character, the native copy 90 ns a call and little a character.
+const LOOP_LENGTH = 64
+
+export function writeString(tag: number, text: string): void {
+  const { length } = text
+  if (length <= LOOP_LENGTH) {
+    ensure(LOOP_LENGTH + 2)
+    const bytes = buffer
+    let p = at
+    bytes[p++] = tag
+    bytes[p++] = length
+    let i = 0
+    for (; i < length; i++) {
+      const code = text.charCodeAt(i)
+      if (code > 127) break
+      bytes[p++] = code
+    }
+    if (i === length) {
+      at = p
+      return
+    }
+  }
+  const start = open(tag, length)
+  ensure(length * 3)
+  // As UTF-8 a lone surrogate becomes U+FFFD (WHATWG Encoding, section 4.1).
+  at += buffer.write(text, at)
+  close(start, length)
+}
+
+/** A string field; none for undefined and for the default, the empty string. */
+export function writeText(tag: number, text: string | undefined): void {
+  if (text !== undefined && text !== '') writeString(tag, text)
+}
+
+/**
+ * A message of `head`, which is encoded already, and of a message of one string: of short ASCII text all lengths are known
+ * before it is written. False, and nothing written, if the text is not.
+ */
+export function writeShort(tag: number, head: Uint8Array, inner: number, string: number, text: string): boolean {
+  const { length } = text
+  const headLength = head.length
+  if (headLength + length > 123) return false
+  ensure(128)
+  const bytes = buffer
+  let p = at
+  bytes[p++] = tag
+  bytes[p++] = headLength + length + 4
+  bytes.set(head, p)
+  p += headLength
+  bytes[p++] = inner
+  bytes[p++] = length + 2
+  bytes[p++] = string
+  bytes[p++] = length
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 127) return false
+    bytes[p++] = code
+  }
+  at = p
+  return true
+}
+
+/** Bytes given as `length` hexadecimal digits. Text of another length or with other characters is left out. */
+export function writeHex(tag: number, text: string, length: 16 | 32): void {
+  if (text.length !== length) return
+  ensure(18)
+  const bytes = buffer
+  let p = at
+  bytes[p++] = tag
+  bytes[p++] = length >> 1
+  let seen = 0
+  for (let i = 0; i < length; i += 2) {
+    const high = NIBBLE[text.charCodeAt(i)] ?? 0xff
+    const low = NIBBLE[text.charCodeAt(i + 1)] ?? 0xff
+    seen |= high | low
+    bytes[p++] = (high << 4) | low
+  }
+  if (seen < 16) at = p
+}
+
+const NIBBLE = new Uint8Array(128).fill(0xff)
+for (let i = 0; i < 16; i++) {
+  NIBBLE[i.toString(16).charCodeAt(0)] = i
+  NIBBLE[i.toString(16).toUpperCase().charCodeAt(0)] = i
+}
+
+/** A number from 0 to 2^31 - 1 as a varint field. */
+export function writeUint(tag: number, value: number): void {
+  ensure(8)
+  buffer[at++] = tag
+  writeVarint(value)
+}
+
+/** Any safe integer as a varint field; a negative one as ten bytes of two's complement. */
+export function writeInt64(tag: number, value: number): void {
+  ensure(16)
+  buffer[at++] = tag
+  if (value >= 0 && value < TWO_32) {
+    writeVarint(value)
+    return
+  }
+  let low = value >>> 0
+  let high = Math.floor(value / TWO_32) >>> 0
+  while (high !== 0 || low > 127) {
+    buffer[at++] = (low & 0x7f) | 0x80
+    low = ((low >>> 7) | (high << 25)) >>> 0
+    high >>>= 7
+  }
+  buffer[at++] = low
+}
+
+export const TWO_32 = 2 ** 32
+
+export function writeDouble(tag: number, value: number): void {
+  ensure(16)
+  buffer[at++] = tag
+  at = buffer.writeDoubleLE(value, at)
+}
+
+/** A fixed32 field, of any number. */
+export function writeFixed32(tag: number, value: number): void {
+  ensure(8)
+  writeVarint(tag)
+  putFixed32(value)
+}
+
+/** A fixed64 field: `high` times 2^32 and `low`, both below 2^32. */
+export function writeFixed64(tag: number, high: number, low: number): void {
+  ensure(16)
+  buffer[at++] = tag
+  putFixed32(low)
+  putFixed32(high)
+}
+
+function putFixed32(value: number): void {
+  const bytes = buffer
+  const p = at
+  bytes[p] = value
+  bytes[p + 1] = value >>> 8
+  bytes[p + 2] = value >>> 16
+  bytes[p + 3] = value >>> 24
+  at = p + 4
+}
+
+function writeVarint(value: number): void {
+  let rest = value
+  while (rest > 127) {
+    buffer[at++] = (rest & 0x7f) | 0x80
+    rest >>>= 7
+  }
+  buffer[at++] = rest
+}
+
+const varintSize = (value: number): number => {
+  if (value < 0x80) return 1
+  if (value < 0x4000) return 2
+  if (value < 0x200000) return 3
+  return value < 0x10000000 ? 4 : 5
+}
+
+/** Room for `bytes` more. */
+function ensure(bytes: number): void {
+  if (buffer.length - at >= bytes) return
+  const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, at + bytes))
+  buffer.copy(larger, 0, 0, at)
+  buffer = larger
+}

@@ -1,0 +1,53 @@
+/** Tracers for OpenTelemetry's own instrumentations of what is traced already, whose spans would be the second ones. */
+import type { Span as ApiSpan, Context, SpanOptions, Tracer, TracerProvider } from '@opentelemetry/api'
+import { spanOf, withSpan } from '../context/context.js'
+import { identityOf, NO_SPAN, NonRecordingSpan } from '../context/span-identity.js'
+import { active, run } from '../context/storage.js'
+import { log } from '../diagnostics/log.js'
+
+/** Of OpenTelemetry's own SDK beside us one warning is enough: this is its key. */
+export const RIVAL = 'rival'
+
+/**
+ * `provider`, with stand-ins for those tracers of which `coveredBy` names the instrumentation of ours that does their work.
+ * What a stand-in starts is the active span once more, which records nothing; the first is told of, unless
+ * the whole SDK was.
+ */
+export function withStandIns(
+  provider: TracerProvider,
+  coveredBy: (tracerName: string) => string | undefined,
+): TracerProvider {
+  return {
+    getTracer(name, version, options) {
+      const own = coveredBy(name)
+      return own === undefined ? provider.getTracer(name, version, options) : createStandIn(name, own)
+    },
+  }
+}
+
+function createStandIn(tracerName: string, own: string): Tracer {
+  function startSpan(_name: string, _options?: SpanOptions, context: Context = active()): ApiSpan {
+    log.once(
+      RIVAL,
+      '%s runs beside @org/trace: its spans are left out, as %s is traced already; remove it, or set OTEL_NODE_DISABLED_INSTRUMENTATIONS=%s',
+      tracerName,
+      own,
+      own,
+    )
+    // Ours first: the context given may be one made from headers that our span is the child of already.
+    const identity = identityOf(spanOf(active())) ?? identityOf(spanOf(context))
+    if (identity === undefined) return NO_SPAN
+    const { traceId, spanId, traceFlags, traceState, isRemote } = identity
+    return new NonRecordingSpan(traceId, spanId, traceFlags, traceState, isRemote)
+  }
+
+  return {
+    startSpan,
+    startActiveSpan(name: string, ...rest: unknown[]): any {
+      const fn = rest.pop() as (span: ApiSpan) => unknown
+      const [options, context = active()] = rest as [SpanOptions?, Context?]
+      const span = startSpan(name, options, context)
+      return run(withSpan(context, span), fn, undefined, [span])
+    },
+  }
+}

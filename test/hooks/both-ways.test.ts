@@ -1,0 +1,84 @@
+/** Every target of every definition is patched once per copy of its package, whichever way that is loaded. */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createRequire, isBuiltin } from 'node:module'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import satisfies from 'semver/functions/satisfies'
+import type { ModuleTarget } from '../../src/instrumentations/define.js'
+import { instrumentations } from '../../src/instrumentations/index.js'
+import { runApp } from '../helpers/child.js'
+import { root } from '../helpers/root.js'
+
+const targets: ModuleTarget<any>[] = instrumentations.flatMap(({ modules }) => modules ?? [])
+const libraries = targets.filter(({ name }) => !isBuiltin(name))
+
+/** The root's packages, and those of the applications on other versions. */
+const homes = [root, ...readdirSync(join(root, 'test/versions')).map(name => join(root, 'test/versions', name))]
+
+interface Copy {
+  folder: string
+  version: string
+}
+
+const copies = (name: string): Copy[] =>
+  homes
+    .map(home => join(home, 'node_modules', name))
+    .filter(folder => existsSync(join(folder, 'package.json')))
+    .map(folder => ({ folder, version: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version }))
+
+const copiesOf = ({ name, versions }: ModuleTarget<any>): Copy[] =>
+  copies(name).filter(({ version }) => satisfies(version, versions))
+
+/** What an application names to load a target: the package, in ES modules by its own `exports`, or a file of it. */
+const entriesOf = (target: ModuleTarget<any>): { bare: string; path: string }[] =>
+  copiesOf(target).map(({ folder }) => {
+    const resolve = createRequire(join(folder, 'package.json')).resolve
+    const path = target.file === undefined ? resolve(folder) : join(folder, target.file)
+    return { path, bare: folder === join(root, 'node_modules', target.name) && !target.file ? target.name : path }
+  })
+
+const entries = libraries.flatMap(entriesOf)
+const paths = JSON.stringify(entries.map(({ path }) => path))
+const bare = JSON.stringify(entries.map(({ bare }) => bare))
+
+const expected: Record<string, number> = {}
+const expect = (key: string): number => (expected[key] = (expected[key] ?? 0) + 1)
+for (const { name } of targets) if (isBuiltin(name)) expect(`${name} ${process.versions.node}`)
+for (const target of libraries) for (const { version } of copiesOf(target)) expect(`${target.name} ${version}`)
+
+const LOADS = {
+  required: `for (const path of ${paths}) require(path)`,
+  imported: `
+    import { pathToFileURL } from 'node:url'
+    import { isAbsolute } from 'node:path'
+    for (const name of ${bare}) await import(isAbsolute(name) ? pathToFileURL(name).href : name)`,
+  'imported, required and imported again': `
+    import { pathToFileURL } from 'node:url'
+    import { isAbsolute } from 'node:path'
+    import { createRequire } from 'node:module'
+    const require = createRequire(import.meta.url)
+    for (let i = 0; i < 2; i++) {
+      for (const name of ${bare}) await import(isAbsolute(name) ? pathToFileURL(name).href : name)
+      for (const path of ${paths}) require(path)
+    }`,
+}
+
+test('of every target a version is installed here', () => {
+  for (const target of libraries) assert.notDeepEqual(copiesOf(target), [], `${target.name} ${target.versions}`)
+})
+
+for (const [how, code] of Object.entries(LOADS)) {
+  for (const preload of ['import', 'require'] as const) {
+    test(`${how}: each target is patched once, by ${preload}`, async () => {
+      const type = how === 'required' ? 'cjs' : 'esm'
+      const env = { OTEL_LOG_LEVEL: 'debug', OTEL_TRACES_EXPORTER: 'none' }
+      const { code: exit, stderr } = await runApp({ code, type, preload, env })
+      assert.equal(exit, 0, stderr)
+      const patched: Record<string, number> = {}
+      for (const [, key = ''] of stderr.matchAll(/debug: (\S+ \S+) patched$/gm)) patched[key] = (patched[key] ?? 0) + 1
+      assert.deepEqual(patched, expected)
+      assert.doesNotMatch(stderr, /warn|error/)
+    })
+  }
+}
