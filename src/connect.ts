@@ -5,10 +5,10 @@ import { ROOT, spanOf } from './context/context.js'
 import { identityOf } from './context/span-identity.js'
 import { active, bind } from './context/storage.js'
 import { log } from './diagnostics/log.js'
-import type { Target } from './hooks/index.js'
+import type { Report, Target } from './hooks/index.js'
 import { wrap } from './hooks/wrap.js'
 import type { Instrumentation, Kit, Operation } from './instrumentations/define.js'
-import { begin, createGuard, type Guard } from './trace/operation.js'
+import { begin, createGuard, type Guard } from './trace/begin.js'
 import { type Scope, Span } from './trace/span.js'
 import { traced } from './trace/traced.js'
 import type { TracerCore } from './trace/tracer.js'
@@ -24,11 +24,20 @@ export function connect(definitions: readonly Instrumentation[], config: Config,
       targets.push({ name, versions, file, apply: (exports, v) => patch(exports, createKit(core, scope, options, v)) })
     }
     for (const channel of definition.channels ?? []) {
-      const listen = channel.listen(createKit(core, scope, options, process.versions.node))
-      subscribe(channel.name, fenced(`${definition.name} on ${channel.name}`, listen))
+      const label = `${definition.name} on ${channel.name}`
+      const kit = createKit(core, scope, options, process.versions.node)
+      fenced(label, () => subscribe(channel.name, fenced(label, channel.listen(kit))))(undefined)
     }
   }
   return targets
+}
+
+/** What has become of a target, in one line. */
+export const report: Report = (event, { name, versions }, version, error) => {
+  if (event === 'patched') log.debug('%s %s patched', name, version)
+  else if (event === 'unsupported')
+    log.once(`${name} ${version}`, '%s %s is not supported (%s) and not traced', name, version, versions)
+  else log.once(`${name} ${version}`, '%s %s could not be patched and is not traced: %s', name, version, error)
 }
 
 const THEIRS = '@opentelemetry/instrumentation-'

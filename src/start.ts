@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 import { loadConfig } from './config/load.js'
 import type { Config, Options } from './config/options.js'
-import { connect, coveredBy } from './connect.js'
+import { connect, coveredBy, report } from './connect.js'
 import { contextManager } from './context/storage.js'
 import { createHealth, type Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
@@ -12,14 +12,14 @@ import { createConsoleSink } from './exporter/console.js'
 import { createOtlpExporter } from './exporter/index.js'
 import { createProtoEncoder } from './exporter/otlp-proto.js'
 import { isTaken, setGlobals } from './globals.js'
-import { install, type Report } from './hooks/index.js'
+import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
 import { createBatchQueue } from './pipeline/batch.js'
 import { createPropagator } from './propagation/index.js'
 import { detectResource } from './resource.js'
 import { createSampler } from './trace/sampler.js'
-import { withStandIns } from './trace/stand-in.js'
+import { withoutStandIns, withStandIns } from './trace/stand-in.js'
 import { createTracerProvider, type TracerCore } from './trace/tracer.js'
 
 /** Tracing, started. */
@@ -40,7 +40,7 @@ export function startOnce(options?: Options): Running {
   const before = globals[KEY]
   if (before !== undefined) {
     if (before.home !== __filename)
-      log.warn('two copies of @org/trace in one process: %s is used, not %s', before.home, __filename)
+      log.once('copies', 'two copies of @org/trace in one process: %s is used, not %s', before.home, __filename)
     return before.running
   }
   let running = nothing
@@ -67,7 +67,8 @@ export function init(options?: Options): Running {
 function start(config: Config): Running {
   const propagator = createPropagator(config.propagators)
   if (isTaken()) {
-    if (!config.disabled) log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')
+    if (!config.disabled)
+      log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')
     return nothing
   }
   // Disabled, the SDK still propagates for code that uses the API (specification/configuration/sdk-environment-variables.md).
@@ -94,7 +95,11 @@ function start(config: Config): Running {
     },
   }
   const definitions = enabled(config)
-  setGlobals(withStandIns(createTracerProvider(core), coveredBy(definitions)), contextManager, propagator)
+  setGlobals(
+    withStandIns(createTracerProvider(core), coveredBy(definitions)),
+    contextManager,
+    withoutStandIns(propagator),
+  )
 
   const early = install(connect(definitions, config, core), report)
   if (early.length > 0 && isMainThread) {
@@ -149,10 +154,12 @@ function createOtlpSink(config: Config, health: Health) {
     deliverNow(timeoutMs: number): void {
       const batches = queue.drain()
       if (batches.length === 0) return
-      const taken = timeoutMs > 0 && exporter.sendNow(
-        batches.map(batch => batch.body),
-        timeoutMs,
-      )
+      const taken =
+        timeoutMs > 0 &&
+        exporter.sendNow(
+          batches.map(batch => batch.body),
+          timeoutMs,
+        )
       for (const { spans } of batches) {
         if (taken) health.sent += spans
         else health.dropped.unreachable += spans
@@ -169,13 +176,6 @@ function createOtlpSink(config: Config, health: Health) {
 
 function enabled({ enabledInstrumentations: only, disabledInstrumentations: without }: Config): Instrumentation[] {
   return instrumentations.filter(({ name }) => (only?.includes(name) ?? true) && !without.includes(name))
-}
-
-const report: Report = (event, { name, versions }, version, error) => {
-  if (event === 'patched') log.debug('%s %s patched', name, version)
-  else if (event === 'unsupported')
-    log.once(`${name} ${version}`, '%s %s is not supported (%s) and not traced', name, version, versions)
-  else log.once(`${name} ${version}`, '%s %s could not be patched and is not traced: %s', name, version, error)
 }
 
 // Standard error: what the application prints on standard output may be read by another program.

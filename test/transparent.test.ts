@@ -350,7 +350,7 @@ const child = (body: string, sampled = true) =>
     preload: 'none',
     code: `
       const { traced } = require(${JSON.stringify(join(root, 'build/src/trace/traced.js'))})
-      const { createGuard } = require(${JSON.stringify(join(root, 'build/src/trace/operation.js'))})
+      const { createGuard } = require(${JSON.stringify(join(root, 'build/src/trace/begin.js'))})
       const core = {
         host: { limits: {}, onEnd() {} },
         sampler: () => ${sampled},

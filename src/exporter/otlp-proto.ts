@@ -268,12 +268,12 @@ const keys = new Map<string, Uint8Array>()
 const MAX_KEYS = 2048
 
 /** The key as field 1 of KeyValue. */
-function keyBytes(key: string): Uint8Array {
-  let bytes = keys.get(key)
-  if (bytes === undefined) {
-    bytes = encoded(() => writeString(0x0a, key))
-    if (keys.size === MAX_KEYS) keys.clear()
-    keys.set(key, bytes)
-  }
+const keyBytes = (key: string): Uint8Array => keys.get(key) ?? newKey(key)
+
+// Apart, as every call of a function that has a closure allocates for it: 100 ns a span.
+function newKey(key: string): Uint8Array {
+  const bytes = encoded(() => writeString(0x0a, key))
+  if (keys.size === MAX_KEYS) keys.clear()
+  keys.set(key, bytes)
   return bytes
 }

@@ -123,7 +123,7 @@ const incoming: Operation<Incoming> = {
       'url.query': question === -1 ? undefined : redactQuery(target.slice(question)).slice(1) || undefined,
       'url.scheme': scheme,
       'server.address': host?.address,
-      'server.port': host === undefined ? undefined : (host.port ?? defaultPort(scheme)),
+      'server.port': host && (host.port ?? defaultPort(scheme)),
       'client.address': socket?.remoteAddress,
       'network.peer.address': socket?.remoteAddress,
       'network.peer.port': socket?.remotePort,
@@ -156,9 +156,9 @@ const incoming: Operation<Incoming> = {
   },
 }
 
-// An event stream has no end of its own: the client leaving is how it ends.
-const isEventStream = (res: ServerResponse): boolean =>
-  String(res.getHeader('content-type')).startsWith('text/event-stream')
+// An event stream has no end of its own: the client leaving is how it ends. `getHeader` does not tell what `writeHead` was given.
+const isEventStream = (res: ServerResponse & { _header?: string | null }): boolean =>
+  /^content-type: *text\/event-stream/im.test(res._header ?? '')
 
 interface Outgoing {
   /** As the application gave them, until `inject` puts headers into a copy. */
@@ -283,7 +283,9 @@ const outgoing: Operation<Outgoing> = {
   },
   finish(span, call) {
     const { res, destroyedWith, timedOut } = call
-    if (destroyedWith !== undefined && !timedOut && isCancelling(destroyedWith[0])) call.error = undefined
+    const cancelled =
+      isAbort(call.error) || (destroyedWith !== undefined && !timedOut && isCancelling(destroyedWith[0]))
+    if (cancelled) call.error = undefined
     else if (res !== undefined) call.error ??= res.errored ?? undefined
     if (call.error === undefined && res !== undefined && (res.statusCode as number) >= 400) {
       span.set({ 'error.type': String(res.statusCode) }).fail()
@@ -292,8 +294,8 @@ const outgoing: Operation<Outgoing> = {
 }
 
 // A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status).
-const isCancelling = (error: unknown): boolean =>
-  error === undefined || error === null || (error as Error).name === 'AbortError'
+const isCancelling = (reason: unknown): boolean => reason === undefined || reason === null || isAbort(reason)
+const isAbort = (error: unknown): boolean => (error as Error | undefined)?.name === 'AbortError'
 
 function describeRequest(span: TracedSpan, req: ClientRequest, args: readonly unknown[]): void {
   const { url, address, port } = targetOf(req, args)

@@ -177,10 +177,11 @@ const outgoing: Operation<Exchange> = {
   },
 }
 
-// The caller's own signal ends a request without failing it (semantic conventions, HTTP client span status).
+// A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status);
+// undici 6 drops in this way an answer that it is going to ask for again.
 function isCancelling(error: unknown): boolean {
   const { name, code } = (error ?? {}) as { name?: string; code?: string }
-  return name === 'AbortError' || name === 'TimeoutError' || code === 'UND_ERR_ABORTED'
+  return name === 'AbortError' || name === 'TimeoutError' || code === 'UND_ERR_ABORTED' || code === 'UND_ERR_REQ_RETRY'
 }
 
 function textOf({ headers }: UndiciRequest, name: string): unknown {
@@ -214,7 +215,8 @@ interface Target {
 
 function targetOf(origin: string, path: string): Target {
   // A proxy is sent the whole URL.
-  if (!path.startsWith('/') && path.includes('://')) return wholeUrl(path)
+  const whole = path.startsWith('/') ? undefined : wholeUrl(path)
+  if (whole !== undefined) return whole
   const { url, address, port } = originOf(origin)
   return { url: `${url}${path.startsWith('/') ? '' : '/'}${path}`, address, port }
 }
@@ -226,8 +228,8 @@ const MAX_ORIGINS = 100
 function originOf(text: string): Target {
   const known = origins.get(text)
   if (known !== undefined) return known
-  const { url, address, port } = wholeUrl(text)
-  const origin: Target = { url: new URL(url).origin, address, port }
+  const { protocol, host } = new URL(text)
+  const origin = { ...(wholeUrl(text) as Target), url: `${protocol}//${host}` }
   if (origins.size >= MAX_ORIGINS) origins.clear()
   origins.set(text, origin)
   return origin

@@ -5,7 +5,7 @@ import type { Health } from '../diagnostics/health.js'
 import type { EndedSpan } from '../trace/span.js'
 
 /** One request's worth of encoded spans, in memory of its own. */
-export interface Batch {
+interface Batch {
   readonly body: Uint8Array
   readonly spans: number
 }

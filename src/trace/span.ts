@@ -11,55 +11,28 @@ import { IdentifiedSpan, identityOfContext, isValid, type SpanIdentity } from '.
 import type { Attributes, SemanticAttributes } from '../semconv.js'
 import { countDefined, limited, validValue } from './attributes.js'
 import { type Anchor, isTimeInput, now, toMs } from './clock.js'
+import {
+  type EndedSpan,
+  type Scope,
+  type SpanEvent,
+  type SpanKind,
+  type SpanLink,
+  STATUS_ERROR,
+  STATUS_OK,
+  STATUS_UNSET,
+  type StatusCode,
+} from './ended-span.js'
 import { errorType, exceptionAttributes, firstInTrace, messageOf } from './errors.js'
 import type { Limits } from './limits.js'
 
 export { identityOf, NonRecordingSpan, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
-
-/** The API's numbers: OTLP's are one more. */
-export type SpanKind = 0 | 1 | 2 | 3 | 4
-export const INTERNAL = 0
-export const SERVER = 1
-export const CLIENT = 2
-export const PRODUCER = 3
-export const CONSUMER = 4
-
-/** The API's numbers, and OTLP's. */
-export const STATUS_UNSET = 0
-export const STATUS_OK = 1
-export const STATUS_ERROR = 2
-export type StatusCode = 0 | 1 | 2
+export * from './ended-span.js'
 
 /** Name, kind and attributes before there is a span. */
 export interface SpanDraft {
   name: string
   kind: SpanKind
   attributes: Attributes
-}
-
-/** Who made a span: the instrumentation scope of OTLP. One object per tracer, so that its identity can be a key. */
-export interface Scope {
-  readonly name: string
-  readonly version?: string | undefined
-  readonly schemaUrl?: string | undefined
-}
-
-export interface SpanEvent {
-  readonly name: string
-  /** Milliseconds since the epoch. */
-  readonly timeMs: number
-  readonly attributes: Attributes | undefined
-  readonly droppedAttributes: number
-}
-
-export interface SpanLink {
-  readonly traceId: string
-  readonly spanId: string
-  readonly traceFlags: number
-  readonly traceState: string | undefined
-  readonly isRemote: boolean
-  readonly attributes: Attributes | undefined
-  readonly droppedAttributes: number
 }
 
 /** What an instrumentation may do with an open span. */
@@ -79,31 +52,6 @@ export interface TracedSpan {
   fail(error?: unknown): void
   /** Records the error as an exception event, once per error and trace: the span may still succeed. */
   noteError(error: unknown): void
-}
-
-/** A span that has ended, as pipeline and exporter see it. */
-export interface EndedSpan {
-  readonly traceId: string
-  readonly spanId: string
-  readonly parentSpanId: string | undefined
-  readonly parentIsRemote: boolean
-  readonly traceFlags: number
-  readonly traceState: string | undefined
-  readonly scope: Scope
-  readonly kind: SpanKind
-  readonly name: string
-  /** Milliseconds since the epoch. */
-  readonly startMs: number
-  /** Milliseconds since the epoch. */
-  readonly endMs: number
-  readonly statusCode: StatusCode
-  readonly statusMessage: string | undefined
-  readonly attributes: Readonly<Attributes>
-  readonly droppedAttributes: number
-  readonly events: readonly SpanEvent[] | undefined
-  readonly droppedEvents: number
-  readonly links: readonly SpanLink[] | undefined
-  readonly droppedLinks: number
 }
 
 /** What all spans of one tracer provider share. */

@@ -1,9 +1,17 @@
 /** Tracers for OpenTelemetry's own instrumentations of what is traced already, whose spans would be the second ones. */
-import type { Span as ApiSpan, Context, SpanOptions, Tracer, TracerProvider } from '@opentelemetry/api'
+import type {
+  Span as ApiSpan,
+  Context,
+  SpanOptions,
+  TextMapPropagator,
+  Tracer,
+  TracerProvider,
+} from '@opentelemetry/api'
 import { spanOf, withSpan } from '../context/context.js'
 import { identityOf, NO_SPAN, NonRecordingSpan } from '../context/span-identity.js'
 import { active, run } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
+import { CLIENT, PRODUCER } from './span.js'
 
 /** Of OpenTelemetry's own SDK beside us one warning is enough: this is its key. */
 export const RIVAL = 'rival'
@@ -25,8 +33,23 @@ export function withStandIns(
   }
 }
 
+/** Stands for the active span where the instrumentation of ours sends headers of its own. */
+class Outgoing extends NonRecordingSpan {}
+
+/** `propagator`, which sends nothing for a stand-in: undici's requests would have each header twice. */
+export const withoutStandIns = (propagator: TextMapPropagator): TextMapPropagator => ({
+  inject(context, carrier, setter) {
+    if (!(spanOf(context) instanceof Outgoing)) propagator.inject(context, carrier, setter)
+  },
+  extract: (context, carrier, getter) => propagator.extract(context, carrier, getter),
+  fields: () => propagator.fields(),
+})
+
 function createStandIn(tracerName: string, own: string): Tracer {
-  function startSpan(_name: string, _options?: SpanOptions, context: Context = active()): ApiSpan {
+  // Theirs of a family sends headers for members of it that have no instrumentation of ours.
+  const same = tracerName.endsWith(`-${own}`)
+
+  function startSpan(_name: string, options?: SpanOptions, context: Context = active()): ApiSpan {
     log.once(
       RIVAL,
       '%s runs beside @org/trace: its spans are left out, as %s is traced already; remove it, or set OTEL_NODE_DISABLED_INSTRUMENTATIONS=%s',
@@ -38,7 +61,8 @@ function createStandIn(tracerName: string, own: string): Tracer {
     const identity = identityOf(spanOf(active())) ?? identityOf(spanOf(context))
     if (identity === undefined) return NO_SPAN
     const { traceId, spanId, traceFlags, traceState, isRemote } = identity
-    return new NonRecordingSpan(traceId, spanId, traceFlags, traceState, isRemote)
+    const Kind = same && (options?.kind === CLIENT || options?.kind === PRODUCER) ? Outgoing : NonRecordingSpan
+    return new Kind(traceId, spanId, traceFlags, traceState, isRemote)
   }
 
   return {

@@ -2,7 +2,8 @@
 import { EventEmitter, errorMonitor } from 'node:events'
 import { types } from 'node:util'
 import { active, bind } from '../context/storage.js'
-import { begin, type Call, type Guard, type Operation } from './operation.js'
+import { begin, type Guard } from './begin.js'
+import type { Call, Operation } from './operation.js'
 import type { Scope } from './span.js'
 import type { TracerCore } from './tracer.js'
 

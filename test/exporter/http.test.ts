@@ -140,7 +140,9 @@ test('the last batches go out while this thread waits, and it knows whether they
   // In a process of its own, as a collector in this one could not answer while it waits.
   const collector = await createCollector()
   const code = `
+    const { createOtlpExporter } = require('./src/exporter/index.js')
     const body = Buffer.from('${Buffer.from(body()).toString('base64')}', 'base64')
+    const exporter = createOtlpExporter({ endpoint: process.argv[2], headers: { a: 'b' }, compression: 'gzip', timeoutMs: 1 })
     console.log(exporter.sendNow([body], 2000), exporter.sendNow([body], 2000))`
   const app = join(root, 'build', 'last-batches.cjs')
   writeFileSync(app, code)

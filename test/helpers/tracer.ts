@@ -1,6 +1,7 @@
 /** A tracer for tests, whose spans end in a list. */
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
-import { createGuard, type Operation } from '../../src/trace/operation.js'
+import { createGuard } from '../../src/trace/begin.js'
+import type { Operation } from '../../src/trace/operation.js'
 import { createSampler, type SamplerName } from '../../src/trace/sampler.js'
 import { type EndedSpan, INTERNAL, type Scope, type SpanDraft } from '../../src/trace/span.js'
 import { traced } from '../../src/trace/traced.js'

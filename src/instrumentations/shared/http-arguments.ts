@@ -9,7 +9,8 @@ export function targetOf(req: ClientRequest, args: readonly unknown[]): { url: s
   const socketPath = optionsOf(args)?.socketPath
   if (socketPath) return { url: `${protocol}//localhost${path}`, address: socketPath, port: defaultPort(protocol) }
   // A proxy is sent the whole URL.
-  if (!path.startsWith('/') && path.includes('://')) return wholeUrl(path)
+  const whole = path.startsWith('/') ? undefined : wholeUrl(path)
+  if (whole !== undefined) return whole
   const { defaultPort: ofAgent } = (req as { agent?: { defaultPort?: number } }).agent ?? {}
   const port = portOf(args) ?? ofAgent ?? defaultPort(protocol)
   const authority = port === defaultPort(protocol) ? bracketed(host) : `${bracketed(host)}:${port}`
@@ -76,7 +77,7 @@ function withNamed(own: unknown, ours: Record<string, string>): Record<string, u
 function withListed(own: readonly unknown[], ours: Record<string, string>): unknown[] | undefined {
   const isPaired = Array.isArray(own[0])
   // A mistake, which Node reports.
-  if (!isPaired && own.length % 2 !== 0) return undefined
+  if (isPaired ? !own.every(Array.isArray) : own.length % 2 !== 0) return undefined
   const pairs = isPaired ? (own as [unknown, unknown][]) : pairsOf(own)
   const isNamed = (name: string) => (pair: readonly unknown[]) => String(pair[0]).toLowerCase() === name
   const names = headersToSend(ours, name => pairs.find(isNamed(name))?.[1])

@@ -39,8 +39,9 @@ export function pathOf(url: string): string {
   return slash === -1 ? '/' : url.slice(slash)
 }
 
-/** Address and port of a whole URL, and its text without the credentials. */
-export function wholeUrl(text: string): { url: string; address: string; port: number } {
+/** A URL without the credentials, and the address and port that it names; undefined for any other text. */
+export function wholeUrl(text: string): { url: string; address: string; port: number } | undefined {
+  if (!text.includes('://') || !URL.canParse(text)) return undefined
   const url = new URL(text)
   if (url.username !== '') url.username = 'REDACTED'
   if (url.password !== '') url.password = 'REDACTED'
@@ -51,7 +52,8 @@ export function wholeUrl(text: string): { url: string; address: string; port: nu
   }
 }
 
-const unbracketed = (address: string): string => (address.startsWith('[') ? address.slice(1, -1) : address)
+const unbracketed = (address: string): string =>
+  address.startsWith('[') && address.endsWith(']') ? address.slice(1, -1) : address
 
 /** A host as a URL has it: IPv6 addresses in brackets. */
 export const bracketed = (address: string): string =>

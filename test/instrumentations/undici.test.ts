@@ -1,0 +1,191 @@
+/** The global fetch, and undici 6 and 7: the spans, where code runs, many requests over few connections, nothing else changed. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { runApp } from '../helpers/child.js'
+import { createCollector } from '../helpers/collector.js'
+import {
+  type Attributes,
+  asked,
+  askedElsewhere,
+  type Expected,
+  grouped,
+  LEFT,
+  received,
+  STATUS,
+  span,
+  testRows,
+  UNANSWERED,
+} from '../helpers/rows.js'
+import { oneTrace } from '../helpers/spans.js'
+
+const status = (code: number) => [
+  code >= 400 ? { [STATUS]: code, 'error.type': String(code) } : { [STATUS]: code },
+  code >= 500 ? { [STATUS]: code, 'error.type': String(code) } : { [STATUS]: code },
+]
+const failed = (path: string, type: string, attributes: Attributes = UNANSWERED) =>
+  asked(path, { ...attributes, 'error.type': type }, { ...attributes, ...LEFT })
+const abandoned = (path: string, attributes: Attributes = UNANSWERED) =>
+  asked(path, attributes, { ...attributes, ...LEFT })
+
+const eachWay = (requests: boolean): Expected => ({
+  spans: [
+    asked('/text', { 'network.peer.address': '127.0.0.1' }),
+    asked('/url'),
+    ...(requests ? [asked('/request', { method: 'PUT' })] : []),
+    asked('/post', { method: 'POST' }),
+    asked('/stream', { method: 'POST' }),
+    asked('/head', { method: 'HEAD' }),
+    asked('/form', { method: 'POST' }),
+  ],
+  contexts: { 'after headers': 'row', 'after body': 'row' },
+})
+
+const fetchRows: Record<string, Expected> = {
+  'statuses and redirects': {
+    spans: [200, 204, 404, 503, 302, 200].map(code => asked(code === 302 ? '/moved' : `/${code}`, ...status(code))),
+  },
+  'trace headers of the application': {
+    spans: [
+      askedElsewhere('/own'),
+      asked('/own-baggage'),
+      { ...asked('/first'), children: [{ ...received('/first'), children: [asked('/forwarded')] }] },
+    ],
+    elsewhere: ['/own'],
+  },
+  'errors of fetch': {
+    spans: [
+      askedElsewhere('/refused', { ...UNANSWERED, 'error.type': 'ECONNREFUSED' }),
+      failed('/reset', 'UND_ERR_SOCKET'),
+      failed('/mid', 'UND_ERR_SOCKET', { [STATUS]: 200 }),
+    ],
+  },
+  'fetches that are abandoned': {
+    spans: [
+      abandoned('/aborted'),
+      failed('/with-a-reason', 'RangeError'),
+      abandoned('/in-the-body', { [STATUS]: 200 }),
+      abandoned('/timeout'),
+    ],
+  },
+  'bodies that are not read': { spans: [asked('/small'), asked('/large')] },
+}
+
+const webSocketRows: Record<string, Expected> = {
+  'a web socket': {
+    spans: [asked('/socket', { [STATUS]: 101 }, { [STATUS]: 101 })],
+    contexts: { 'after a message': 'row' },
+  },
+}
+
+const packageRows: Record<string, Expected> = {
+  'each function of the package': {
+    spans: [
+      asked('/request', { method: 'POST' }),
+      span('client', 'GET', { 'url.full': /\/list\?q=1$/ }, [received('/list', { 'url.query': 'q=1' })]),
+      asked('/404', ...status(404)),
+      asked('/stream'),
+      asked('/pipeline', { method: 'PUT' }),
+      ...['/Client', '/callback', '/Pool', '/callback', '/agent'].map(path => asked(path)),
+    ],
+    contexts: {
+      'after request': 'row',
+      'in the factory of stream': 'row',
+      'in the handler of pipeline': 'row',
+      'in a callback': 'row',
+    },
+  },
+  'fetch by a dispatcher of the package': { spans: [asked('/own'), asked('/global')] },
+  'requests that fail or are abandoned': {
+    spans: [
+      askedElsewhere('/refused', { ...UNANSWERED, 'error.type': 'ECONNREFUSED' }),
+      failed('/reset', 'UND_ERR_SOCKET'),
+      abandoned('/silent'),
+      failed('/headers-timeout', 'UND_ERR_HEADERS_TIMEOUT'),
+      asked('/dumped'),
+      asked('/destroyed'),
+    ],
+  },
+  'retries and redirects': {
+    spans: [
+      asked('/retried', ...status(503)),
+      asked('/retried'),
+      asked('/moved', ...status(302)),
+      asked('/there'),
+      asked('/retried-by-agent', ...status(503)),
+      asked('/retried-by-agent'),
+    ],
+  },
+  'through a proxy': { spans: [asked('/tunnelled')], elsewhere: [/^127\.0\.0\.1:\d+$/] },
+  'a mocked agent': { spans: [] },
+  'an upgrade': { spans: [asked('/upgrade', { [STATUS]: 101 }, { [STATUS]: 101 })] },
+  'what can be seen of the package': { spans: [] },
+}
+
+testRows(
+  'the fetch of Node',
+  { script: 'test/fixtures/undici/node.cjs' },
+  {
+    'fetch, each way': eachWay(true),
+    ...fetchRows,
+    ...('WebSocket' in globalThis ? webSocketRows : {}),
+  },
+)
+for (const file of ['undici-6.cjs', 'undici-7.cjs', 'undici-7.mjs']) {
+  const rows = { 'fetch, each way': eachWay(false), ...fetchRows, ...webSocketRows, ...packageRows }
+  testRows(file, { script: `test/fixtures/undici/${file}` }, rows)
+}
+
+const pools: Record<string, string> = {
+  'the fetch of Node': `const ask = path => fetch(origin + path).then(res => res.text())`,
+  'a pool of undici 6': `
+    const { Pool } = require('test-undici-6/node_modules/undici')
+    const pool = new Pool(origin, { connections: 2 })
+    const ask = path => pool.request({ path, method: 'GET' }).then(({ body }) => body.text())`,
+  'a pool of undici 7': `
+    const { Pool } = require('undici')
+    const pool = new Pool(origin, { connections: 2 })
+    const ask = path => pool.request({ path, method: 'GET' }).then(({ body }) => body.text())`,
+  'pools of undici 7 in a balanced one': `
+    const { BalancedPool } = require('undici')
+    const pool = new BalancedPool(origin, { connections: 2 })
+    const ask = path => pool.request({ path, method: 'GET' }).then(({ body }) => body.text())`,
+  'an agent of undici 7 with interceptors': `
+    const { Agent, interceptors } = require('undici')
+    const pool = new Agent({ connections: 2 })
+    const dispatcher = pool.compose(interceptors.retry(), interceptors.redirect({ maxRedirections: 1 }), interceptors.dump())
+    const ask = path => dispatcher.request({ origin, path, method: 'GET' }).then(({ body }) => body.text())`,
+}
+
+for (const [what, code] of Object.entries(pools)) {
+  test(`of many requests at once by ${what}, each stays in its own trace`, async () => {
+    const collector = await createCollector()
+    const { code: exit, stderr } = await runApp({
+      collector,
+      code: `
+        const http = require('node:http')
+        const tracer = require('@opentelemetry/api').trace.getTracer('app')
+        const server = http.createServer((req, res) => setTimeout(() => res.end(req.url), 1))
+        server.listen(0, async () => {
+          const origin = 'http://127.0.0.1:' + server.address().port
+          ${code}
+          const all = Array.from({ length: 100 }, (_, i) => tracer.startActiveSpan('/' + i, async span => {
+            await ask('/' + i)
+            tracer.startSpan('answered /' + i).end()
+            span.end()
+          }))
+          await Promise.all(all)
+          process.exit(0)
+        })`,
+    })
+    assert.equal(exit, 0, stderr)
+    const traces = grouped(collector.spans())
+    assert.equal(traces.size, 100)
+    for (const spans of traces.values()) {
+      oneTrace(spans)
+      const path = spans.find(span => span.parentSpanId === undefined)?.name
+      const names = spans.map(span => `${span.kind} ${span.attributes['url.path'] ?? span.name}`).sort()
+      assert.deepEqual(names, ['client GET', `internal ${path}`, `internal answered ${path}`, `server ${path}`].sort())
+    }
+    await collector.close()
+  })
+}
