@@ -1,11 +1,12 @@
 // Bundles the package into dist/: few files, as files loaded are what a start costs.
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 
-rmSync('dist', { recursive: true, force: true })
+// Aside first: what runs on dist/ meanwhile is not disturbed for longer than a rename.
+const out = `dist-${process.pid}`
 
-const common = { bundle: true, platform: 'node', format: 'cjs', target: 'node20', outdir: 'dist', metafile: true }
+const common = { bundle: true, platform: 'node', format: 'cjs', target: 'node20', outdir: out, metafile: true }
 
 // Everything is in start.js: what the preload starts and what `init` returns share one copy of the state.
 const { metafile } = await build({
@@ -25,10 +26,11 @@ function declare(file) {
   if (seen.has(file)) return
   seen.add(file)
   const text = readFileSync(join('build', file), 'utf8').replace(/^\/\/# sourceMappingURL.*$/m, '')
-  const target = join('dist/types', file)
+  const target = join(out, 'types', file)
   mkdirSync(dirname(target), { recursive: true })
   writeFileSync(target, text)
-  for (const [, path] of text.matchAll(/(?:from|import\()\s*['"](\.[^'"]+)\.js['"]/g)) declare(join(dirname(file), `${path}.d.ts`))
+  for (const [, path] of text.matchAll(/(?:from|import\()\s*['"](\.[^'"]+)\.js['"]/g))
+    declare(join(dirname(file), `${path}.d.ts`))
 }
 declare('src/index.d.ts')
 declare('register.d.ts')
@@ -44,4 +46,10 @@ const licences = [...packages].sort().map(name => {
   const { version, license } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'))
   return `${name} ${version} (${license})\n\n${readFileSync(join(dir, 'LICENSE'), 'utf8').trim()}\n`
 })
-writeFileSync('dist/LICENSES.txt', `Parts of these packages are inlined in this one.\n\n${licences.join('\n---\n\n')}`)
+writeFileSync(
+  join(out, 'LICENSES.txt'),
+  `Parts of these packages are inlined in this one.\n\n${licences.join('\n---\n\n')}`,
+)
+
+rmSync('dist', { recursive: true, force: true })
+renameSync(out, 'dist')

@@ -1,35 +1,13 @@
 /** `npm run test:nodes`: the test suite on each supported Node version, from binaries that npm packages carry. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cache, nodeBinary } from './node-binary.mjs'
 import { runTests, testFiles, withServices } from './run.mjs'
 
 // The last of each line, and the versions on either side of what Node changed in its module hooks.
 const VERSIONS = ['20', '22', '24', '26', '22.15.0', '22.22.2', '24.0.0', '24.11.0']
-const PACKAGE = `node-${process.platform}-${process.arch}`
-const cache = join(dirname(dirname(fileURLToPath(import.meta.url))), '.nodes')
-
-/** The path of that Node's binary, installed on first use. */
-function install(version) {
-  const folder = join(cache, version)
-  const node = join(folder, 'node_modules', PACKAGE, 'bin', 'node')
-  if (!existsSync(node)) {
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
-    console.log(`installing ${PACKAGE}@${version}`)
-    execFileSync(
-      'npm',
-      ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', folder, `${PACKAGE}@${version}`],
-      {
-        cwd: folder,
-        stdio: ['ignore', 'ignore', 'inherit'],
-      },
-    )
-  }
-  return node
-}
 
 /** The counts at the end of a TAP report. */
 function summary(tap) {
@@ -38,7 +16,7 @@ function summary(tap) {
 }
 
 async function runOn(version, files, env) {
-  const node = install(version)
+  const node = nodeBinary(version)
   const exact = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()
   console.log(`\n=== Node ${exact}`)
   const report = join(cache, version, 'report.tap')

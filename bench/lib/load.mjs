@@ -15,7 +15,13 @@ export async function createLoad({ port, path, connections }) {
   async function open() {
     const socket = connect(port, '127.0.0.1').setNoDelay()
     await once(socket, 'connect')
-    const connection = { sentMs: 0, missing: 0, head: '', send: () => socket.write(request), end: () => socket.destroy() }
+    const connection = {
+      sentMs: 0,
+      missing: 0,
+      head: '',
+      send: () => socket.write(request),
+      end: () => socket.destroy(),
+    }
     socket.on('data', chunk => {
       if (take(connection, chunk)) onAnswer(connection)
     })
@@ -61,7 +67,11 @@ export async function createLoad({ port, path, connections }) {
     /** So many requests, one after another. */
     async some(requests) {
       let left = requests
-      await run(() => send(idle.pop()), () => --left > 0 || idle.length + 1 < connections, () => {})
+      await run(
+        () => send(idle.pop()),
+        () => --left > 0,
+        () => {},
+      )
     },
 
     /** As fast as they are answered, on all connections. */
@@ -69,7 +79,11 @@ export async function createLoad({ port, path, connections }) {
       const startMs = performance.now()
       const more = () => performance.now() - startMs < ms
       let requests = 0
-      await run(() => idle.splice(0).forEach(send), more, () => requests++)
+      await run(
+        () => idle.splice(0).forEach(send),
+        more,
+        () => requests++,
+      )
       return { requests, ms: performance.now() - startMs }
     },
 

@@ -1,8 +1,8 @@
 /** The other side of surroundings-process.mjs: where it listens, and the spans that have arrived there. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 
 const LOOK_EVERY_MS = 50
 // The longest time that a peer keeps spans back: dd-trace 2 s; what can be set is set to less (peers.mjs).

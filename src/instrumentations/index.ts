@@ -1,7 +1,8 @@
 /** Every instrumentation, in alphabetical order. */
-import type { Instrumentation } from './define.js'
+
 import amqplib from './amqplib.js'
 import awsSdkClientSqs from './aws-sdk-client-sqs.js'
+import type { Instrumentation } from './define.js'
 import express from './express.js'
 import http from './http.js'
 import pg from './pg.js'

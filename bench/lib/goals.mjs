@@ -1,0 +1,22 @@
+/** Whether what was measured reaches a goal of the project, or cannot be told. */
+import { number } from './tables.mjs'
+
+/**
+ * A goal: `limit` is the most (the least with `atLeast`) that the median of `measured` may be; `measured` is a spread, or
+ * undefined where no figure could be had, for the reason in `why`.
+ */
+export function judged({ goal, limit, atLeast = false, measured, why }) {
+  const wanted = `${atLeast ? '>=' : '<='} ${number(limit)}`
+  if (measured === undefined) return { goal, wanted, measured: '', verdict: `cannot be told: ${why}` }
+  const reaches = value => (atLeast ? value >= limit : value <= limit)
+  const text = `${measured.atMost ? '< ' : ''}${number(measured.median)} [${number(measured.min)} to ${number(measured.max)}]`
+  // The quartiles on both sides of the limit: a second run could end the other way.
+  const clear = measured.atMost || reaches(measured.low) === reaches(measured.high)
+  const verdict = reaches(measured.median) ? 'met' : 'NOT MET'
+  return {
+    goal,
+    wanted,
+    measured: text,
+    verdict: clear ? verdict : `${verdict} by its median, within what runs differ by`,
+  }
+}

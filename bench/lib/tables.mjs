@@ -1,0 +1,21 @@
+/** Figures and rows as text: Markdown, which a terminal shows as well. */
+
+/** With three digits that mean something, at most two of them decimals. */
+export function number(value) {
+  if (value === undefined || Number.isNaN(value)) return ''
+  const size = Math.abs(value)
+  if (size >= 100 || Number.isInteger(value)) return Math.round(value).toLocaleString('en-US')
+  return value.toFixed(size >= 10 ? 1 : 2)
+}
+
+export const spreadText = ({ median, min, max }) => `${number(median)} [${number(min)} to ${number(max)}]`
+
+/** A table of rows, arrays of cells; columns are aligned, the first to the left. */
+export function table(head, rows) {
+  const cells = [head, ...rows].map(row => row.map(cell => (typeof cell === 'number' ? number(cell) : (cell ?? ''))))
+  const widths = head.map((_, column) => Math.max(3, ...cells.map(row => row[column].length)))
+  const line = row =>
+    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(' | ')} |`
+  const rule = `| ${widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`
+  return [line(cells[0]), rule, ...cells.slice(1).map(line)].join('\n')
+}

@@ -1,0 +1,155 @@
+/** What a request costs: CPU time of the whole process with all that is exported, latency, throughput, memory. */
+import { fileURLToPath } from 'node:url'
+import { startChild } from '../lib/child.mjs'
+import { createLoad } from '../lib/load.mjs'
+import { interleaved } from '../lib/rounds.mjs'
+import { median, minus, over, share, spread } from '../lib/statistics.mjs'
+import { spreadText, table } from '../lib/tables.mjs'
+
+/** `rate` is low enough for every peer to keep up with, in requests a second. */
+export const workloads = {
+  http: { title: 'bare http', path: '/', connections: 32, rate: 2000 },
+  express: { title: 'express with three middlewares', path: '/users/4711', connections: 32, rate: 1000 },
+  'express-pg': { title: 'express, two queries, one fetch', path: '/orders/4711', connections: 16, rate: 200 },
+}
+
+const CALIBRATION_REQUESTS = 100
+// Less than this share of the spans that single requests made have arrived from the load.
+const TOLERATED_LOSS = 0.005
+const BUSY = 0.9
+
+/** One process of one variant under load, at saturation and then, unless `rateMs` is 0, at the fixed rate. */
+async function measureOnce(variant, name, { node, surroundings, postgresUrl, warmUpMs, loadMs, rateMs }) {
+  const { path, connections, rate } = workloads[name]
+  const child = await startChild({
+    node,
+    flags: variant.flags('cjs'),
+    env: {
+      ...variant.env(surroundings.sink),
+      BENCH_POSTGRES_URL: postgresUrl,
+      BENCH_UPSTREAM_URL: surroundings.upstream,
+    },
+    app: fileURLToPath(new URL(`../apps/${name}.cjs`, import.meta.url)),
+  })
+  const load = await createLoad({ port: child.ready.port, path, connections })
+  /** Does `work`, waits for its spans, and tells what the process spent on both. */
+  async function costOf(work, spansEach) {
+    const [cpuBefore, spansBefore] = [await child.ask({}), await surroundings.received()]
+    const done = await work()
+    const expected = variant.exports === 0 ? 0 : done.requests * spansEach
+    const { cpuUs: busyUs } = await child.ask({})
+    const received = await surroundings.settled(spansBefore.spans + expected)
+    const { cpuUs, rssMb } = await child.ask({})
+    return {
+      ...done,
+      cpuUs: (cpuUs - cpuBefore.cpuUs) / done.requests,
+      busy: (busyUs - cpuBefore.cpuUs) / 1000 / done.ms,
+      rssMb,
+      spans: (received.spans - spansBefore.spans) / done.requests,
+      bytes: (received.bytes - spansBefore.bytes) / done.requests,
+    }
+  }
+  try {
+    // A first request alone sets up connections, whose spans are not the requests'.
+    await costOf(async () => (await load.some(connections), { requests: connections, ms: 1 }), Infinity)
+    const { spans: spansEach } = await costOf(
+      async () => (await load.some(CALIBRATION_REQUESTS), { requests: CALIBRATION_REQUESTS, ms: 1 }),
+      variant.exports < 1 ? 0 : Infinity,
+    )
+    const expectedEach = variant.exports < 1 ? Infinity : spansEach
+    await costOf(() => load.saturate(warmUpMs), expectedEach)
+    const saturated = await costOf(() => load.saturate(loadMs), expectedEach)
+    const paced = rateMs > 0 ? await costOf(() => load.atRate(rate, rateMs), expectedEach) : undefined
+    return { ...saturated, paced, trouble: troubleOf(variant, saturated, spansEach) }
+  } finally {
+    load.close()
+    await child.stop()
+  }
+}
+
+/** Why the figures of a run may not be compared. */
+function troubleOf(variant, { spans, requests }, spansEach) {
+  const share = variant.exports
+  if (share === 0) return spans === 0 ? undefined : 'exported spans, though it should not'
+  if (share === 1 && spans < 1) return `exported ${Math.round(spans * requests)} spans of ${requests} requests`
+  if (share === 1 && spans < spansEach * (1 - TOLERATED_LOSS))
+    return `lost ${Math.round(100 * (1 - spans / spansEach))} % of its spans`
+  // Of a share of the requests about that many: four standard deviations.
+  const least = share * requests - 4 * Math.sqrt(share * requests)
+  return spans * requests < least ? `exported ${Math.round(spans * requests)} spans at ${100 * share} %` : undefined
+}
+
+/** All variants on one workload and one Node. `bare` and `bareAgain` have to be the first two. */
+export async function measureRequests(variants, name, { rounds, ...setting }) {
+  const results = await interleaved(variants, rounds, variant => measureOnce(variant, name, setting))
+  const of = (variant, pick) => results.get(variant).map(pick)
+  const cpu = pick => {
+    const [bare, again] = [of('none', pick), of('none again', pick)]
+    const none = bare.map((value, round) => (value + again[round]) / 2)
+    const noise = Math.max(...minus(bare, again).map(Math.abs))
+    const added = Object.fromEntries(variants.map(({ name }) => [name, minus(of(name, pick), none)]))
+    return { none: median(none), noise, added }
+  }
+  const saturated = cpu(run => run.cpuUs)
+  const troubles = new Map(variants.map(({ name }) => [name, of(name, run => run.trouble).find(Boolean)]))
+  return {
+    workload: name,
+    saturated,
+    paced: setting.rateMs > 0 ? cpu(run => run.paced.cpuUs) : undefined,
+    results,
+    troubles,
+    /** What `a` adds as a share of what `b` adds; undefined where that cannot be told. */
+    shareOf(a, b) {
+      if (troubles.get(a) ?? troubles.get(b)) return undefined
+      return share(saturated.added[a], saturated.added[b], saturated.noise)
+    },
+    /** Requests a second of a variant over those without it; undefined where the client was the limit. */
+    throughputOf(variant) {
+      if (troubles.get(variant) !== undefined) return undefined
+      const none = perSecond(results.get('none'))
+      const busy = [...of('none', run => run.busy), ...of(variant, run => run.busy)]
+      return median(busy) < BUSY ? undefined : spread(over(perSecond(results.get(variant)), none))
+    },
+    /** Megabytes over an uninstrumented process after the load. */
+    memoryOf: variant =>
+      spread(
+        minus(
+          of(variant, run => run.rssMb),
+          of('none', run => run.rssMb),
+        ),
+      ),
+  }
+}
+
+const perSecond = runs => runs.map(run => (run.requests * 1000) / run.ms)
+
+/** The figures of one workload on one Node; a variant that lost spans has its trouble in place of a ratio. */
+export function requestsTable({ saturated, paced, results, troubles, shareOf }, subject) {
+  const middle = (runs, pick) => median(runs.map(pick))
+  const rows = [...results].map(([name, runs]) => {
+    const added = saturated.added[name]
+    const share = name.startsWith('none') || name === subject ? undefined : shareOf(subject, name)
+    return [
+      name,
+      middle(runs, run => run.cpuUs),
+      name.startsWith('none') ? '' : spreadText(spread(added)),
+      share === undefined ? '' : `${share.atMost ? '< ' : ''}${spreadText(share)}`,
+      middle(runs, run => run.busy),
+      middle(runs, run => (run.requests * 1000) / run.ms),
+      ...(paced === undefined
+        ? []
+        : [
+            middle(runs, run => run.paced.cpuUs),
+            middle(runs, run => run.paced.p50),
+            middle(runs, run => run.paced.p99),
+          ]),
+      middle(runs, run => run.rssMb),
+      middle(runs, run => run.spans),
+      middle(runs, run => run.bytes),
+      troubles.get(name),
+    ]
+  })
+  const head = ['', 'CPU us', 'added', `${subject} is, of that`, 'busy', 'req/s']
+  const atRate = paced === undefined ? [] : ['CPU us at rate', 'p50 ms', 'p99 ms']
+  return table([...head, ...atRate, 'RSS MB', 'spans', 'bytes', 'trouble'], rows)
+}
