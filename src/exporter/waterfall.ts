@@ -61,6 +61,8 @@ export function waterfall(given: readonly WaterfallSpan[], { width: wanted, colo
   const colourOf = (service: string | undefined): string =>
     SERVICE_COLOURS[Math.max(0, services.indexOf(service as string)) % SERVICE_COLOURS.length] as string
   const shorten = (indent: string): string => (indent.length <= maxIndent ? indent : `…${indent.slice(1 - maxIndent)}`)
+  // An error that climbs is told where it came from: by the span that started last.
+  const tellers = new Map(spans.filter(({ error }) => error).map(span => [span.errorMessage, span]))
   const lines = [paint(header(spans, services, window.endMs - window.startMs, width), colour)]
 
   function add({ span, repeats }: Node, parent: Node | undefined, indent: string, below: string): void {
@@ -85,7 +87,7 @@ export function waterfall(given: readonly WaterfallSpan[], { width: wanted, colo
     ]
     lines.push(paint(row, colour))
     for (const [text, sgr] of [
-      [reasonOf(span), RED],
+      [span.errorMessage && tellers.get(span.errorMessage) !== span ? '' : reasonOf(span), RED],
       [linksOf(span), DIM],
     ] as const) {
       if (text !== '')

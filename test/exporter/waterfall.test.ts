@@ -286,3 +286,16 @@ test('an error says its class and message, each once', () => {
   assert.equal(reason('boom', {}), 'boom')
   assert.equal(reason(undefined, { 'error.type': '503', 'http.response.status_code': 503 }), undefined)
 })
+
+test('an error that climbs through many spans is told by the innermost', () => {
+  const failed = { error: true, errorMessage: 'no stock' }
+  const lines = rows([
+    span('1', undefined, 'a', 0, 9, failed),
+    span('2', '1', 'b', 1, 8, failed),
+    span('3', '2', 'c', 2, 7, failed),
+  ])
+  assert.deepEqual(
+    lines.map(line => line.includes('no stock')),
+    [false, false, false, true],
+  )
+})

@@ -143,7 +143,12 @@ const rows: Record<string, Expected> = {
   },
   expectations: {
     spans: [
-      asked('/continue', { method: 'POST' }),
+      {
+        ...asked('/continue', { method: 'POST' }),
+        children: [
+          { ...received('/continue', { method: 'POST' }), children: [{ name: 'before it goes on', kind: 'internal' }] },
+        ],
+      },
       asked('/other', { [STATUS]: 417, 'error.type': '417' }, { [STATUS]: 417 }),
     ],
   },
@@ -236,12 +241,25 @@ test('a handler that throws ends the process as without us, and the span that te
   await collector.close()
 })
 
+test('a response without a body has ended with its headers, whoever reads it', async () => {
+  const code = `
+    const http = require('node:http')
+    const server = http.createServer((_req, res) => res.end()).listen(0, () => {
+      const agent = new http.Agent({ keepAlive: true })
+      http.request({ port: server.address().port, agent, method: 'HEAD' }, () => process.exit(0)).end()
+    })`
+  const collector = await createCollector()
+  await runApp({ code, collector })
+  assert.ok(collector.spans().some(span => span.kind === 'client'))
+  await collector.close()
+})
+
 test('of many requests at once over few connections, each stays in its own trace', async () => {
   const code = `
     import { Agent, createServer, request } from 'node:http'
     import { trace } from '@opentelemetry/api'
     const tracer = trace.getTracer('app')
-    const agent = new Agent({ keepAlive: true, maxSockets: 2 })
+    const agent = new Agent({ maxSockets: 2 })
     const ask = path => new Promise((resolve, reject) => {
       request({ port: server.address().port, agent, path, method: 'POST' }, res => {
         tracer.startSpan('answered ' + path).end()

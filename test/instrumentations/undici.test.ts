@@ -149,6 +149,10 @@ const pools: Record<string, string> = {
     const { BalancedPool } = require('undici')
     const pool = new BalancedPool(origin, { connections: 2 })
     const ask = path => pool.request({ path, method: 'GET' }).then(({ body }) => body.text())`,
+  'a pool of undici 7 with an interceptor': `
+    const { Pool, interceptors } = require('undici')
+    const pool = new Pool(origin, { connections: 2 }).compose(interceptors.retry())
+    const ask = path => pool.request({ origin, path, method: 'GET' }).then(({ body }) => body.text())`,
   'an agent of undici 7 with interceptors': `
     const { Agent, interceptors } = require('undici')
     const pool = new Agent({ connections: 2 })
