@@ -35,21 +35,9 @@ function declare(file) {
 declare('src/index.d.ts')
 declare('register.d.ts')
 
-// The licences of what is inlined travel with it.
-const packages = new Set()
-for (const input of Object.keys(metafile.inputs)) {
-  const found = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)
-  if (found) packages.add(found[1])
-}
-const licences = [...packages].sort().map(name => {
-  const dir = join('node_modules', name)
-  const { version, license } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'))
-  return `${name} ${version} (${license})\n\n${readFileSync(join(dir, 'LICENSE'), 'utf8').trim()}\n`
-})
-writeFileSync(
-  join(out, 'LICENSES.txt'),
-  `Parts of these packages are inlined in this one.\n\n${licences.join('\n---\n\n')}`,
-)
+// What is inlined would have to bring its licence.
+const foreign = Object.keys(metafile.inputs).filter(input => input.startsWith('node_modules/'))
+if (foreign.length > 0) throw new Error(`inlined without a licence: ${foreign.join(', ')}`)
 
 rmSync('dist', { recursive: true, force: true })
 renameSync(out, 'dist')

@@ -1,6 +1,6 @@
-/** Which core measures and which is measured: the application has one for itself where `taskset` is. */
+/** Which core measures, which is measured, and how busy that one was: the application has it for itself where `taskset` is. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 
 const MEASURED = '0'
 const MEASURING = '1'
@@ -14,3 +14,15 @@ export function keepOffMeasuredCore() {
 
 /** The command that runs `command` on the measured core. */
 export const onMeasuredCore = command => (pinned ? ['taskset', '-c', MEASURED, ...command] : command)
+
+/** Starts a watch over the measured core; what it returns tells the share of the time that the core has been idle since. */
+export function watchIdle() {
+  const read = () => cpus()[Number(MEASURED)].times
+  const before = read()
+  return () => {
+    const after = read()
+    const spent = Object.keys(after).map(kind => [kind, after[kind] - before[kind]])
+    const total = spent.reduce((sum, [, ms]) => sum + ms, 0)
+    return pinned ? Object.fromEntries(spent).idle / total : Number.NaN
+  }
+}

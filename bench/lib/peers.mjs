@@ -19,13 +19,14 @@ const otlp = sink => ({
 
 /**
  * A variant is one way to run an application: `flags('cjs' | 'mjs')` of Node, `env(sink URL)`, and `exports`, the share of
- * requests that have to arrive as spans.
+ * requests that have to arrive as spans. After `quietMs` without a span no more are under way.
  */
-const variant = (name, { flags = () => [], env = () => ({}), exports = 1, ...rest }) => ({
+const variant = (name, { flags = () => [], env = () => ({}), exports = 1, quietMs = 2 * DELAY_MS, ...rest }) => ({
   name,
   flags,
   env,
   exports,
+  quietMs,
   ...rest,
 })
 
@@ -96,6 +97,8 @@ function datadog(folder) {
       DD_REMOTE_CONFIGURATION_ENABLED: 'false',
       DD_TRACE_STARTUP_LOGS: 'false',
     }),
+    // It keeps spans for two seconds, and has no option for that.
+    quietMs: 2500,
     product: `dd-trace ${versionOf(folder, 'dd-trace')}`,
     folder,
   })
@@ -115,6 +118,8 @@ function elastic(folder) {
       ELASTIC_APM_SERVICE_NAME: 'bench',
       ELASTIC_APM_SERVER_URL: sink,
       ELASTIC_APM_API_REQUEST_TIME: `${DELAY_MS}ms`,
+      // Spans that were put together could not be told from lost ones.
+      ELASTIC_APM_SPAN_COMPRESSION_ENABLED: 'false',
       ELASTIC_APM_CENTRAL_CONFIG: 'false',
       ELASTIC_APM_CLOUD_PROVIDER: 'none',
       ELASTIC_APM_LOG_LEVEL: 'error',

@@ -5,8 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const LOOK_EVERY_MS = 50
-// The longest time that a peer keeps spans back: dd-trace 2 s; what can be set is set to less (peers.mjs).
-const QUIET_MS = 2500
 
 export async function startSurroundings() {
   const child = fork(fileURLToPath(new URL('surroundings-process.mjs', import.meta.url)))
@@ -18,11 +16,11 @@ export async function startSurroundings() {
     return (await once(child, 'message'))[0]
   }
 
-  /** Waits until `expected` spans are there, or no more come. */
-  async function settled(expected) {
+  /** Waits until `expected` spans are there, or none has come for `quietMs`. */
+  async function settled(expected, quietMs) {
     let before = await received()
     let since = performance.now()
-    while (before.spans < expected && performance.now() - since < QUIET_MS) {
+    while (before.spans < expected && performance.now() - since < quietMs) {
       await sleep(LOOK_EVERY_MS)
       const now = await received()
       if (now.spans > before.spans) since = performance.now()

@@ -1,6 +1,7 @@
 /** What a request costs: CPU time of the whole process with all that is exported, latency, throughput, memory. */
 import { fileURLToPath } from 'node:url'
 import { startChild } from '../lib/child.mjs'
+import { watchIdle } from '../lib/cores.mjs'
 import { createLoad } from '../lib/load.mjs'
 import { interleaved } from '../lib/rounds.mjs'
 import { median, minus, over, share, spread } from '../lib/statistics.mjs'
@@ -16,7 +17,8 @@ export const workloads = {
 const CALIBRATION_REQUESTS = 100
 // Less than this share of the spans that single requests made have arrived from the load.
 const TOLERATED_LOSS = 0.005
-const BUSY = 0.9
+// With more of the core's time unused, the client was the limit.
+const SATURATED_IDLE = 0.1
 
 /** One process of one variant under load, at saturation and then, unless `rateMs` is 0, at the fixed rate. */
 async function measureOnce(variant, name, { node, surroundings, postgresUrl, warmUpMs, loadMs, rateMs }) {
@@ -35,15 +37,14 @@ async function measureOnce(variant, name, { node, surroundings, postgresUrl, war
   /** Does `work`, waits for its spans, and tells what the process spent on both. */
   async function costOf(work, spansEach) {
     const [cpuBefore, spansBefore] = [await child.ask({}), await surroundings.received()]
-    const done = await work()
+    const idle = watchIdle()
+    const done = { ...(await work()), idle: idle() }
     const expected = variant.exports === 0 ? 0 : done.requests * spansEach
-    const { cpuUs: busyUs } = await child.ask({})
-    const received = await surroundings.settled(spansBefore.spans + expected)
+    const received = await surroundings.settled(spansBefore.spans + expected, variant.quietMs)
     const { cpuUs, rssMb } = await child.ask({})
     return {
       ...done,
       cpuUs: (cpuUs - cpuBefore.cpuUs) / done.requests,
-      busy: (busyUs - cpuBefore.cpuUs) / 1000 / done.ms,
       rssMb,
       spans: (received.spans - spansBefore.spans) / done.requests,
       bytes: (received.bytes - spansBefore.bytes) / done.requests,
@@ -103,12 +104,20 @@ export async function measureRequests(variants, name, { rounds, ...setting }) {
       if (troubles.get(a) ?? troubles.get(b)) return undefined
       return share(saturated.added[a], saturated.added[b], saturated.noise)
     },
-    /** Requests a second of a variant over those without it; undefined where the client was the limit. */
+    /**
+     * Requests for each second of the core, over those without the variant: the throughput that a core of its own gives.
+     * Undefined where the core was not saturated.
+     */
     throughputOf(variant) {
       if (troubles.get(variant) !== undefined) return undefined
-      const none = perSecond(results.get('none'))
-      const busy = [...of('none', run => run.busy), ...of(variant, run => run.busy)]
-      return median(busy) < BUSY ? undefined : spread(over(perSecond(results.get(variant)), none))
+      const idle = [...of('none', run => run.idle), ...of(variant, run => run.idle)]
+      if (!(median(idle) < SATURATED_IDLE)) return undefined
+      return spread(
+        over(
+          of('none', run => run.cpuUs),
+          of(variant, run => run.cpuUs),
+        ),
+      )
     },
     /** Megabytes over an uninstrumented process after the load. */
     memoryOf: variant =>
@@ -121,8 +130,6 @@ export async function measureRequests(variants, name, { rounds, ...setting }) {
   }
 }
 
-const perSecond = runs => runs.map(run => (run.requests * 1000) / run.ms)
-
 /** The figures of one workload on one Node; a variant that lost spans has its trouble in place of a ratio. */
 export function requestsTable({ saturated, paced, results, troubles, shareOf }, subject) {
   const middle = (runs, pick) => median(runs.map(pick))
@@ -134,7 +141,7 @@ export function requestsTable({ saturated, paced, results, troubles, shareOf }, 
       middle(runs, run => run.cpuUs),
       name.startsWith('none') ? '' : spreadText(spread(added)),
       share === undefined ? '' : `${share.atMost ? '< ' : ''}${spreadText(share)}`,
-      middle(runs, run => run.busy),
+      middle(runs, run => 100 * run.idle),
       middle(runs, run => (run.requests * 1000) / run.ms),
       ...(paced === undefined
         ? []
@@ -149,7 +156,7 @@ export function requestsTable({ saturated, paced, results, troubles, shareOf }, 
       troubles.get(name),
     ]
   })
-  const head = ['', 'CPU us', 'added', `${subject} is, of that`, 'busy', 'req/s']
+  const head = ['', 'CPU us', 'added', `${subject} is, of that`, 'core idle %', 'req/s']
   const atRate = paced === undefined ? [] : ['CPU us at rate', 'p50 ms', 'p99 ms']
   return table([...head, ...atRate, 'RSS MB', 'spans', 'bytes', 'trouble'], rows)
 }

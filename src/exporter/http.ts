@@ -50,7 +50,7 @@ export function createHttpSend({ endpoint, headers, timeoutMs, compression, onRe
         resolve(result)
       }
       req.once('socket', socket => socket.unref())
-      req.once('error', error => settle({ retryAfterMs: undefined, reason: reasonOf(error) }))
+      req.on('error', error => settle({ retryAfterMs: undefined, reason: reasonOf(error) }))
       req.once('response', res => judge(req, res, settle, onRefused))
       req.end(payload, onWritten)
     })
@@ -59,7 +59,7 @@ export function createHttpSend({ endpoint, headers, timeoutMs, compression, onRe
     send(body, onWritten).catch(error => ({ retryAfterMs: undefined, reason: reasonOf(error) }))
 }
 
-export function requestHeaders(
+function requestHeaders(
   own: Readonly<Record<string, string>>,
   compression: 'none' | 'gzip',
   bytes: number,
@@ -94,7 +94,7 @@ function judge(
       settle('refused')
     }
   })
-  res.once('error', error => settle({ retryAfterMs: undefined, reason: reasonOf(error) }))
+  res.on('error', error => settle({ retryAfterMs: undefined, reason: reasonOf(error) }))
 }
 
 /** Seconds or a date (RFC 9110, section 10.2.3), in milliseconds from now. */

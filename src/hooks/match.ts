@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
-import satisfies from 'semver/functions/satisfies'
 import type { Report, Target } from './index.js'
+import { inRange } from './range.js'
 
 /** Where a file lies in an installed package. */
 export interface Place {
@@ -62,7 +62,7 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
 
   /** Out of range is what no target of that name covers: those of another major version have files of their own. */
   function choose(name: string, version: string, candidates: readonly Target[]): readonly Target[] {
-    const covers = ({ versions }: Target): boolean => satisfies(version, versions, { includePrerelease: true })
+    const covers = ({ versions }: Target): boolean => inRange(version, versions)
     const [first] = candidates
     if (first !== undefined && !byName.get(name)?.some(covers)) report('unsupported', first, version)
     return candidates.filter(covers)

@@ -39,7 +39,7 @@ export interface Instrumentation<Options extends object = any> {
 export interface ModuleTarget<Options> {
   /** 'pg', '@redis/client', 'http'. */
   name: string
-  /** A semver range with an upper bound; for built-in modules, of Node. */
+  /** A range such as `>=8 <9`; for built-in modules, of Node. */
   versions: string
   /** Inside the package, without a leading './'; absent means what `require(name)` returns. */
   file?: string

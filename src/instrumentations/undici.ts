@@ -56,7 +56,9 @@ export default defineInstrumentation({
       name: 'undici:client:sendHeaders',
       listen: () => (message: Exchange) => {
         const ours = exchange.get(message.request)
-        if (ours !== undefined) ours.call.socket = message.socket
+        if (ours === undefined) return
+        ours.call.socket = message.socket
+        ours.open.progress(ours.call)
       },
     },
     {
@@ -163,13 +165,13 @@ const outgoing: Operation<Exchange> = {
       request.addHeader(name, headers[name] as string)
     }
   },
+  progress(span, { socket }) {
+    // Not at the end: the address of a connection that is closed is not known any more.
+    span.set({ 'network.peer.address': socket?.remoteAddress, 'network.peer.port': socket?.remotePort })
+  },
   finish(span, call) {
-    const { response, socket } = call
-    span.set({
-      'network.peer.address': socket?.remoteAddress,
-      'network.peer.port': socket?.remotePort,
-      'http.response.status_code': response?.statusCode,
-    })
+    const { response } = call
+    span.set({ 'http.response.status_code': response?.statusCode })
     if (isCancelling(call.error)) call.error = undefined
     if (call.error === undefined && response !== undefined && response.statusCode >= 400) {
       span.set({ 'error.type': String(response.statusCode) }).fail()

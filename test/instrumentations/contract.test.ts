@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { intersects, validRange } from 'semver'
+import { intersects } from 'semver'
 import { instrumentations } from '../../src/instrumentations/index.js'
 import { root } from '../helpers/root.js'
 
@@ -45,8 +45,7 @@ for (const definition of instrumentations) {
 
     test('covers ranges of versions that end', () => {
       for (const { name: library, versions, file } of modules) {
-        assert.ok(validRange(versions), versions)
-        assert.ok(!intersects(versions, '>=10000'), `${library} ${versions} has no end`)
+        assert.match(versions, /^>=\d+(\.\d+){0,2} <\d+(\.\d+){0,2}$/, library)
         assert.ok(file === undefined || /^[\w][\w./-]*\.[cm]?js$/.test(file), file)
       }
     })

@@ -260,16 +260,18 @@ test('of many requests at once over few connections, each stays in its own trace
     import { trace } from '@opentelemetry/api'
     const tracer = trace.getTracer('app')
     const agent = new Agent({ maxSockets: 2 })
-    const ask = path => new Promise((resolve, reject) => {
+    const ask = path => new Promise(resolve => {
       request({ port: server.address().port, agent, path, method: 'POST' }, res => {
         tracer.startSpan('answered ' + path).end()
         res.resume().on('end', resolve)
-      }).on('error', reject).end(path, () => tracer.startSpan('sent ' + path).end())
+      }).on('error', () => resolve()).end(path, () => tracer.startSpan('sent ' + path).end())
     })
     const server = createServer((req, res) => {
       req.resume().on('end', () => {
         tracer.startSpan('received ' + req.url).end()
-        res.end(req.url)
+        // The next one is sent by a connection that is made because this one breaks.
+        if (req.url.endsWith('0')) req.socket.destroy()
+        else res.end(req.url)
       })
     })
     server.listen(0, async () => {
@@ -288,7 +290,8 @@ test('of many requests at once over few connections, each stays in its own trace
   for (const spans of traces.values()) {
     oneTrace(spans)
     const path = spans.find(span => span.parentSpanId === undefined)?.name
-    const names = ['POST', 'POST', path, `answered ${path}`, `received ${path}`, `sent ${path}`].sort()
+    const own = [path, `received ${path}`, `sent ${path}`, ...(path?.endsWith('0') ? [] : [`answered ${path}`])]
+    const names = ['POST', 'POST', ...own].sort()
     assert.deepEqual(spans.map(span => span.name).sort(), names)
     assert.equal(spans.find(span => span.kind === 'server')?.attributes['url.path'], path)
   }

@@ -100,7 +100,7 @@ const packageRows: Record<string, Expected> = {
       askedElsewhere('/refused', { ...UNANSWERED, 'error.type': 'ECONNREFUSED' }),
       failed('/reset', 'UND_ERR_SOCKET'),
       abandoned('/silent'),
-      failed('/headers-timeout', 'UND_ERR_HEADERS_TIMEOUT'),
+      failed('/headers-timeout', 'UND_ERR_HEADERS_TIMEOUT', { ...UNANSWERED, 'network.peer.address': '127.0.0.1' }),
       asked('/dumped'),
       asked('/destroyed'),
     ],

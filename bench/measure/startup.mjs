@@ -1,0 +1,72 @@
+/** What a start costs: milliseconds from spawning a process to the first thing that its script does. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { environment } from '../lib/child.mjs'
+import { onMeasuredCore } from '../lib/cores.mjs'
+import { interleaved } from '../lib/rounds.mjs'
+import { minus, over, share, spread } from '../lib/statistics.mjs'
+import { spreadText, table } from '../lib/tables.mjs'
+
+const app = name => fileURLToPath(new URL(`../apps/${name}`, import.meta.url))
+
+/** `modules` is the entry of the generated application of 500 ES modules. */
+export const scripts = modules => ({
+  'empty.cjs': { title: 'empty script', file: app('empty.cjs'), format: 'cjs' },
+  'empty.mjs': { title: 'empty ES module', file: app('empty.mjs'), format: 'mjs' },
+  'startup.cjs': { title: 'express, pg, undici, ioredis', file: app('startup.cjs'), format: 'cjs' },
+  'startup.mjs': { title: 'the same as ES modules', file: app('startup.mjs'), format: 'mjs' },
+  'modules.mjs': { title: '500 ES modules', file: modules, format: 'mjs' },
+})
+
+async function startOnce({ flags, env }, { file, format }, { node, surroundings }) {
+  const [command, ...args] = onMeasuredCore([node, ...flags(format), file])
+  const startMs = performance.now()
+  const child = spawn(command, args, {
+    env: environment(env(surroundings.sink)),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const exited = once(child, 'exit')
+  const first = await Promise.race([once(child.stdout, 'data'), exited])
+  const tookMs = performance.now() - startMs
+  if (!Buffer.isBuffer(first[0])) throw new Error(`${file} ended with ${first[0]} before it was ready`)
+  child.kill('SIGKILL')
+  await exited
+  return tookMs
+}
+
+/** All variants on one script and one Node, one warm-up round first. */
+export async function measureStartup(variants, script, { rounds, ...setting }) {
+  const start = variant => startOnce(variant, script, setting)
+  for (const variant of variants) await start(variant)
+  const results = await interleaved(variants, rounds, start)
+  const none = results.get('none')
+  const added = new Map([...results].map(([name, times]) => [name, minus(times, none)]))
+  const noise = Math.abs(spread(minus(results.get('none again'), none)).median)
+  return {
+    title: script.title,
+    results,
+    added,
+    /** What `a` adds as a share of what `b` adds. */
+    shareOf: (a, b) => share(added.get(a), added.get(b), noise),
+    /** A start with the variant, over one without. */
+    ratioOf: name => spread(over(results.get(name), none)),
+  }
+}
+
+export function startupTable({ results, added, shareOf }, subject) {
+  const fastest = name => Math.min(...results.get(name))
+  const rows = [...results].map(([name, times]) => {
+    if (name.startsWith('none')) return [name, spread(times).median, fastest(name)]
+    const part = name === subject ? undefined : shareOf(subject, name)
+    return [
+      name,
+      spread(times).median,
+      fastest(name),
+      spreadText(spread(added.get(name))),
+      fastest(name) - Math.min(fastest('none'), fastest('none again')),
+      part === undefined ? '' : `${part.atMost ? '< ' : ''}${spreadText(part)}`,
+    ]
+  })
+  return table(['', 'ms', 'fastest', 'added', 'added, fastest', `${subject} is, of that`], rows)
+}

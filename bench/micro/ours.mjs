@@ -1,0 +1,69 @@
+/** This package's side of the micro benchmarks. */
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { root } from '../lib/project.mjs'
+import { attributes, NAME } from './typical.mjs'
+
+const PARTS = `
+export { connect } from './src/connect.js'
+export { ROOT } from './src/context/context.js'
+export { contextManager } from './src/context/storage.js'
+export { createProtoEncoder } from './src/exporter/otlp-proto.js'
+export { createPropagator } from './src/propagation/index.js'
+export { alwaysOn } from './src/trace/sampler.js'
+export { createTracerProvider } from './src/trace/tracer.js'
+`
+
+/** Bundles those parts of the tree in `folder`, as the package is bundled. Returns the file. */
+export async function bundleParts(folder) {
+  const { build } = createRequire(join(root, 'package.json'))('esbuild')
+  const outfile = join(folder, 'parts.cjs')
+  await build({
+    stdin: { contents: PARTS, resolveDir: folder, loader: 'ts' },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    outfile,
+  })
+  return outfile
+}
+
+const limits = {
+  attributeCount: 128,
+  attributeValueLength: Number.POSITIVE_INFINITY,
+  eventCount: 128,
+  linkCount: 128,
+  eventAttributeCount: 128,
+  linkAttributeCount: 128,
+}
+
+export function createSide(file) {
+  const parts = createRequire(file)(file)
+  let onEnd = () => {}
+  const propagator = parts.createPropagator(['tracecontext', 'baggage'])
+  const core = { propagator, sampler: parts.alwaysOn, host: { limits, onEnd: span => onEnd(span) } }
+  const tracer = parts.createTracerProvider(core).getTracer('bench', '1.0.0')
+  const library = { call: () => undefined }
+  const operation = { start: () => ({ name: NAME, kind: 2, attributes: attributes() }) }
+  const patch = (exports, kit) => kit.trace(exports, 'call', operation)
+  const definition = { name: 'bench', modules: [{ name: 'bench', versions: '1.x', patch }] }
+  for (const target of parts.connect([definition], { instrumentations: {} }, core)) target.apply(library, '1.0.0')
+  const encoder = parts.createProtoEncoder({ 'service.name': 'bench' }, limits)
+
+  return {
+    tracer,
+    propagator,
+    root: parts.ROOT,
+    context: parts.contextManager,
+    /** As an instrumentation makes a span: around a call. */
+    tracedCall: () => library.call(),
+    listen(listener) {
+      onEnd = listener
+    },
+    encode(spans) {
+      for (const span of spans) encoder.append(span)
+      return encoder.take().body
+    },
+  }
+}
