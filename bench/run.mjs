@@ -45,7 +45,7 @@ const QUICK = {
   parts: ['micro', 'startup', 'requests'],
   startup: { rounds: 10 },
   requests: { rounds: 3, warmUpMs: 500, loadMs: 1000, rateMs: 0 },
-  micro: { rounds: 3, measureMs: 150 },
+  micro: { rounds: 3, measureMs: 100 },
 }
 
 const { values } = parseArgs({

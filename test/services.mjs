@@ -77,7 +77,13 @@ async function postgres({ folder, atExit, atStop }) {
 /** At once, if it runs still: its process id stands in its data folder. */
 function killPostgres(databaseDir) {
   const file = join(databaseDir, 'postmaster.pid')
-  if (existsSync(file)) process.kill(Number.parseInt(readFileSync(file, 'utf8'), 10), 'SIGQUIT')
+  if (!existsSync(file)) return
+  try {
+    // While initdb runs, the number is that of a single backend, with a minus before it.
+    process.kill(Math.abs(Number.parseInt(readFileSync(file, 'utf8'), 10)), 'SIGQUIT')
+  } catch {
+    // It has ended in the meantime.
+  }
 }
 
 const postgresUrl = (port, password) =>

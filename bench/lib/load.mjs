@@ -72,6 +72,7 @@ export async function createLoad({ port, path, connections }) {
         () => --left > 0,
         () => {},
       )
+      return { requests }
     },
 
     /** As fast as they are answered, on all connections. */

@@ -10,9 +10,11 @@ export function number(value) {
 
 export const spreadText = ({ median, min, max }) => `${number(median)} [${number(min)} to ${number(max)}]`
 
+const text = cell => (typeof cell === 'number' ? number(cell) : (cell ?? ''))
+
 /** A table of rows, arrays of cells; columns are aligned, the first to the left. */
 export function table(head, rows) {
-  const cells = [head, ...rows].map(row => row.map(cell => (typeof cell === 'number' ? number(cell) : (cell ?? ''))))
+  const cells = [head, ...rows].map(row => head.map((_, column) => text(row[column])))
   const widths = head.map((_, column) => Math.max(3, ...cells.map(row => row[column].length)))
   const line = row =>
     `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(' | ')} |`

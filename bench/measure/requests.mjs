@@ -14,6 +14,7 @@ export const workloads = {
   'express-pg': { title: 'express, two queries, one fetch', path: '/orders/4711', connections: 16, rate: 200 },
 }
 
+const FIRST_REQUESTS = 10
 const CALIBRATION_REQUESTS = 100
 // Less than this share of the spans that single requests made have arrived from the load.
 const TOLERATED_LOSS = 0.005
@@ -51,12 +52,9 @@ async function measureOnce(variant, name, { node, surroundings, postgresUrl, war
     }
   }
   try {
-    // A first request alone sets up connections, whose spans are not the requests'.
-    await costOf(async () => (await load.some(connections), { requests: connections, ms: 1 }), Infinity)
-    const { spans: spansEach } = await costOf(
-      async () => (await load.some(CALIBRATION_REQUESTS), { requests: CALIBRATION_REQUESTS, ms: 1 }),
-      variant.exports < 1 ? 0 : Infinity,
-    )
+    // The first requests set up connections, whose spans are not the requests'.
+    await costOf(() => load.some(FIRST_REQUESTS), Infinity)
+    const { spans: spansEach } = await costOf(() => load.some(CALIBRATION_REQUESTS), variant.exports < 1 ? 0 : Infinity)
     const expectedEach = variant.exports < 1 ? Infinity : spansEach
     await costOf(() => load.saturate(warmUpMs), expectedEach)
     const saturated = await costOf(() => load.saturate(loadMs), expectedEach)

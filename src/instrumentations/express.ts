@@ -18,7 +18,7 @@ const layers = choice(
 // handler has called `next()`, and versions before it publish nothing.
 export default defineInstrumentation<Options>({
   name: 'express',
-  title: 'Express',
+  title: 'Express 4, and 5 by its router',
   category: 'framework',
   options: { layers },
   modules: [

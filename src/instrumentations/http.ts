@@ -41,6 +41,7 @@ export default defineInstrumentation({
         kit.wrap(http.ServerResponse.prototype, 'emit', emit => overhearResponse(emit, kit))
         kit.wrap(http.ClientRequest.prototype, 'emit', overhearRequest)
         kit.wrap(http.ClientRequest.prototype, 'destroy', noticeDestroy)
+        kit.wrap(http.Agent.prototype as unknown as Connects, 'createSocket', connectInContext)
         traceClient(http, kit)
       },
     },
@@ -164,12 +165,12 @@ interface Outgoing {
   /** As the application gave them, until `inject` puts headers into a copy. */
   args: readonly unknown[]
   /** Set by `inject`: without them the request is none of ours. */
-  headers: Record<string, string> | undefined
-  req: ClientRequest | undefined
-  res: IncomingMessage | undefined
+  headers?: Record<string, string>
+  req?: ClientRequest
+  res?: IncomingMessage
   timedOut: boolean
   /** What the application destroyed the request with, in an array as it may be nothing. */
-  destroyedWith: readonly [unknown] | undefined
+  destroyedWith?: readonly [unknown]
   error?: unknown
 }
 
@@ -178,14 +179,7 @@ type Request = (this: unknown, ...args: any[]) => ClientRequest
 function traceClient(http: typeof import('node:http'), kit: Kit<object>): void {
   const request = http.request as Request
   function send(self: unknown, args: unknown[]): ClientRequest {
-    const call: Outgoing = {
-      args,
-      headers: undefined,
-      req: undefined,
-      res: undefined,
-      timedOut: false,
-      destroyedWith: undefined,
-    }
+    const call: Outgoing = { args, timedOut: false }
     const open = kit.begin(outgoing, call)
     const req = Reflect.apply(request, self, call.args as never)
     if (call.headers !== undefined) addHeaders(req, call.headers)
@@ -196,25 +190,15 @@ function traceClient(http: typeof import('node:http'), kit: Kit<object>): void {
     }
     return req
   }
-  kit.wrap(
-    http,
-    'request',
-    () =>
-      function (this: unknown, ...args) {
-        return send(this, args)
-      } as Request,
-  )
+  const sending = (ends: boolean) => (): Request =>
+    function (this: unknown, ...args) {
+      const req = send(this, args)
+      if (ends) req.end()
+      return req
+    }
+  kit.wrap(http, 'request', sending(false))
   // `get` ends its request before it returns it, and with that the headers are sent: so it is request and end here too.
-  kit.wrap(
-    http,
-    'get',
-    () =>
-      function (this: unknown, ...args) {
-        const req = send(this, args)
-        req.end()
-        return req
-      } as Request,
-  )
+  kit.wrap(http, 'get', sending(true))
 }
 
 function addHeaders(req: ClientRequest, ours: Record<string, string>): void {
@@ -234,22 +218,34 @@ const sent = createStamp<Sent>()
 const overhearRequest = (emit: ClientRequest['emit']): ClientRequest['emit'] =>
   function (this: ClientRequest, event: string, subject: unknown) {
     const ours = sent.get(this)
-    if (ours === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
-    const { open, call, caller } = ours
-    if (event === 'response' || event === 'upgrade' || event === 'connect') {
-      call.res = subject as IncomingMessage
-      open.progress(call)
-      if (event !== 'response' || hasNoBody(this, call.res)) open.end(call)
-    } else if (event === 'timeout') call.timedOut = true
-    else if (event === 'error') call.error = subject
-    else if (event === 'close') open.end(call)
-    // A request that waited for a connection is told of it in the context of the one before it.
-    return caller(emit as Emit, this, arguments as never)
+    if (ours !== undefined) hear(ours, this, event, subject)
+    return Reflect.apply(emit as Emit, this, arguments as never)
   } as Emit as ClientRequest['emit']
+
+function hear({ open, call }: Sent, req: ClientRequest, event: string, subject: unknown): void {
+  if (event === 'response' || event === 'upgrade' || event === 'connect') {
+    call.res = subject as IncomingMessage
+    open.progress(call)
+    if (event !== 'response' || hasNoBody(req, call.res)) open.end(call)
+  } else if (event === 'timeout') call.timedOut = true
+  else if (event === 'error') call.error = subject
+  else if (event === 'close') open.end(call)
+}
 
 // Nobody has to read such a response, and until somebody does the request stays open.
 const hasNoBody = ({ method }: ClientRequest, { statusCode, headers }: IncomingMessage): boolean =>
   method === 'HEAD' || statusCode === 204 || statusCode === 304 || headers['content-length'] === '0'
+
+interface Connects {
+  createSocket(req: ClientRequest, ...rest: unknown[]): void
+}
+
+/** A request that waits for a connection gets one when another breaks, and would write in the context of that one's. */
+const connectInContext = (createSocket: Connects['createSocket']): Connects['createSocket'] =>
+  function (this: unknown, req) {
+    const ours = typeof req === 'object' && req !== null ? sent.get(req) : undefined
+    return (ours?.caller ?? Reflect.apply)(createSocket, this, arguments as never)
+  }
 
 const noticeDestroy = (destroy: ClientRequest['destroy']): ClientRequest['destroy'] =>
   function (this: ClientRequest, error?: unknown) {
