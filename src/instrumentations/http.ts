@@ -168,6 +168,8 @@ interface Outgoing {
   headers?: Record<string, string>
   req?: ClientRequest
   res?: IncomingMessage
+  /** The response is complete with its headers. */
+  bodiless?: boolean
   timedOut: boolean
   /** What the application destroyed the request with, in an array as it may be nothing. */
   destroyedWith?: readonly [unknown]
@@ -218,23 +220,19 @@ const sent = createStamp<Sent>()
 const overhearRequest = (emit: ClientRequest['emit']): ClientRequest['emit'] =>
   function (this: ClientRequest, event: string, subject: unknown) {
     const ours = sent.get(this)
-    if (ours !== undefined) hear(ours, this, event, subject)
+    if (ours !== undefined) hear(ours, event, subject)
     return Reflect.apply(emit as Emit, this, arguments as never)
   } as Emit as ClientRequest['emit']
 
-function hear({ open, call }: Sent, req: ClientRequest, event: string, subject: unknown): void {
+function hear({ open, call }: Sent, event: string, subject: unknown): void {
   if (event === 'response' || event === 'upgrade' || event === 'connect') {
     call.res = subject as IncomingMessage
     open.progress(call)
-    if (event !== 'response' || hasNoBody(req, call.res)) open.end(call)
+    if (event !== 'response' || call.bodiless) open.end(call)
   } else if (event === 'timeout') call.timedOut = true
   else if (event === 'error') call.error = subject
   else if (event === 'close') open.end(call)
 }
-
-// Nobody has to read such a response, and until somebody does the request stays open.
-const hasNoBody = ({ method }: ClientRequest, { statusCode, headers }: IncomingMessage): boolean =>
-  method === 'HEAD' || statusCode === 204 || statusCode === 304 || headers['content-length'] === '0'
 
 interface Connects {
   createSocket(req: ClientRequest, ...rest: unknown[]): void
@@ -273,9 +271,10 @@ const outgoing: Operation<Outgoing> = {
     call.headers = headers
     call.args = withHeaders(call.args, headers)
   },
-  progress(span, { args, req, res }) {
-    if (res === undefined) describeRequest(span, req as ClientRequest, args)
-    else describeResponse(span, res)
+  progress(span, call) {
+    if (call.res === undefined) describeRequest(span, call.req as ClientRequest, call.args)
+    else describeResponse(span, call.res)
+    call.bodiless = call.res !== undefined && hasNoBody(call.req as ClientRequest, call.res)
   },
   finish(span, call) {
     const { res, destroyedWith, timedOut } = call
@@ -292,6 +291,10 @@ const outgoing: Operation<Outgoing> = {
 // A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status).
 const isCancelling = (reason: unknown): boolean => reason === undefined || reason === null || isAbort(reason)
 const isAbort = (error: unknown): boolean => (error as Error | undefined)?.name === 'AbortError'
+
+// Nobody has to read such a response, and until somebody does the request stays open.
+const hasNoBody = ({ method }: ClientRequest, { statusCode, headers }: IncomingMessage): boolean =>
+  method === 'HEAD' || statusCode === 204 || statusCode === 304 || headers['content-length'] === '0'
 
 function describeRequest(span: TracedSpan, req: ClientRequest, args: readonly unknown[]): void {
   const { url, address, port } = targetOf(req, args)

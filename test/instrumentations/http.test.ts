@@ -196,6 +196,7 @@ const rows: Record<string, Expected> = {
   },
   'servers of other classes': { spans: [asked('/own'), asked('/forwarded')] },
   'requests that are not from a connection': { spans: [] },
+  'events that an application makes up': { spans: [askedElsewhere('/', UNANSWERED)] },
   https: {
     spans: [
       span('client', 'GET', { 'url.full': /^https:\/\/localhost:\d+\/text$/ }, [
