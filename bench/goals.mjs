@@ -54,7 +54,7 @@ export function requestGoals(measurement, major, peers) {
     const medianOf = name => spread(saturated.added[name]).median
     const peer = lightest(peers, medianOf, name => troubles.get(name))
     const measured = peer === undefined ? undefined : shareOf('ours', peer)
-    goals.push(told(`${goal}: CPU added, of ${peer}`, limit, measured))
+    goals.push(told(`${goal}: CPU added, of ${peer ?? 'the lightest peer, as all lost spans'}`, limit, measured))
   }
   if (results.has('ours, 1 %')) {
     goals.push(told(`${goal}: CPU added at 1 %, of our own at 100 %`, 0.35, shareOf('ours, 1 %', 'ours')))

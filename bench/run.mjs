@@ -23,30 +23,10 @@ import { measureQueue, queueTable } from './measure/queue.mjs'
 import { measureRequests, requestsTable, workloads } from './measure/requests.mjs'
 import { measureStartup, scripts, startupTable } from './measure/startup.mjs'
 import { bundleParts } from './micro/ours.mjs'
+import { full, quick } from './plans.mjs'
 import { createReport } from './report.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-
-const FULL = {
-  nodes: [20, 22, 24],
-  scripts: ['empty.cjs', 'empty.mjs', 'startup.cjs', 'startup.mjs', 'modules.mjs'],
-  workloads: Object.keys(workloads),
-  parts: ['footprint', 'micro', 'startup', 'requests', 'queue', 'memory'],
-  startup: { rounds: 15 },
-  requests: { rounds: 5, warmUpMs: 2000, loadMs: 4000, rateMs: 4000 },
-  queue: { rounds: 5, messages: 10_000 },
-  micro: { rounds: 5, measureMs: 500 },
-}
-
-const QUICK = {
-  nodes: [20, 24],
-  scripts: ['empty.cjs', 'startup.cjs'],
-  workloads: ['http', 'express-pg'],
-  parts: ['micro', 'startup', 'requests'],
-  startup: { rounds: 10 },
-  requests: { rounds: 3, warmUpMs: 500, loadMs: 1000, rateMs: 0 },
-  micro: { rounds: 3, measureMs: 100 },
-}
 
 const { values } = parseArgs({
   options: {
@@ -56,7 +36,7 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
   },
 })
-const plan = values.quick ? QUICK : FULL
+const plan = values.quick ? quick : full
 const nodes = values.node?.map(Number) ?? plan.nodes
 const only = values.only?.split(',')
 const wanted = (part, name) => only === undefined || only.includes(part) || only.includes(name)
@@ -160,7 +140,7 @@ try {
     }
   }
   report.conclude()
-  if (!values.quick && only === undefined) {
+  if (!values.quick && only === undefined && values.node === undefined) {
     const products = new Set(nodes.flatMap(major => peersOn(major).map(({ product }) => product)).filter(Boolean))
     report.write(
       join(here, 'RESULTS.md'),

@@ -5,19 +5,16 @@ import { loadConfig } from './config/load.js'
 import type { Config, Options } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
 import { contextManager } from './context/storage.js'
-import { createHealth, type Health } from './diagnostics/health.js'
+import { createHealth } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { watchExit } from './exit.js'
-import { createConsoleSink } from './exporter/console.js'
-import { createOtlpExporter } from './exporter/index.js'
-import { createProtoEncoder } from './exporter/otlp-proto.js'
+import type * as ConsoleExporter from './exporter/console.js'
 import { isTaken, setGlobals } from './globals.js'
 import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
-import { createBatchQueue } from './pipeline/batch.js'
+import { createOtlpSink } from './otlp.js'
 import { createPropagator } from './propagation/index.js'
-import { detectResource } from './resource.js'
 import { createSampler } from './trace/sampler.js'
 import { withoutStandIns, withStandIns } from './trace/stand-in.js'
 import { createTracerProvider, type TracerCore } from './trace/tracer.js'
@@ -79,7 +76,7 @@ function start(config: Config): Running {
 
   const health = createHealth()
   const otlp = config.exporters.includes('otlp') ? createOtlpSink(config, health) : undefined
-  const console = config.exporters.includes('console') ? createConsoleSink(writeToTerminal) : undefined
+  const console = config.exporters.includes('console') ? consoleSink() : undefined
   let open = true
   const core: TracerCore = {
     propagator,
@@ -135,47 +132,14 @@ function start(config: Config): Running {
   }
 }
 
-/** Encoder, queue and exporter, joined. */
-function createOtlpSink(config: Config, health: Health) {
-  // Both limit one batch, retries included; 0 is no limit.
-  const limits = [config.otlp.timeoutMs, config.batch.exportTimeoutMs].filter(ms => ms > 0)
-  const timeoutMs = limits.length === 0 ? 0 : Math.min(...limits)
-  const exporter = createOtlpExporter({ ...config.otlp, timeoutMs })
-  const encoder = createProtoEncoder(detectResource(config), config.limits)
-  const queue = createBatchQueue(encoder, exporter.send, config.batch, health)
-  return {
-    add: queue.add,
-    pending: queue.pending,
-    flush: queue.flush,
-    deliver(): Promise<void> {
-      exporter.hurry()
-      return queue.flush()
-    },
-    deliverNow(timeoutMs: number): void {
-      const batches = queue.drain()
-      if (batches.length === 0) return
-      const taken =
-        timeoutMs > 0 &&
-        exporter.sendNow(
-          batches.map(batch => batch.body),
-          timeoutMs,
-        )
-      for (const { spans } of batches) {
-        if (taken) health.sent += spans
-        else health.dropped.unreachable += spans
-      }
-    },
-    lastWords(): void {
-      const lost = Object.entries(health.dropped).filter(([, spans]) => spans > 0)
-      if (lost.length === 0) return
-      const reasons = lost.map(([reason, spans]) => `${spans} ${reason}`).join(', ')
-      log.warn('of %d spans some were lost (%s); the collector is %s', health.ended, reasons, config.otlp.endpoint)
-    },
-  }
-}
-
 function enabled({ enabledInstrumentations: only, disabledInstrumentations: without }: Config): Instrumentation[] {
   return instrumentations.filter(({ name }) => (only?.includes(name) ?? true) && !without.includes(name))
+}
+
+// A file of its own, that few applications load: the properties of Unicode that it knows cost 1 ms.
+function consoleSink(): ReturnType<typeof ConsoleExporter.createConsoleSink> {
+  const { createConsoleSink } = require('./exporter/console.js') as typeof ConsoleExporter
+  return createConsoleSink(writeToTerminal)
 }
 
 // Standard error: what the application prints on standard output may be read by another program.

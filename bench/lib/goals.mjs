@@ -10,6 +10,9 @@ export function judged({ goal, limit, atLeast = false, measured, why }) {
   if (measured === undefined) return { goal, wanted, measured: '', verdict: `cannot be told: ${why}` }
   const reaches = value => (atLeast ? value >= limit : value <= limit)
   const text = `${measured.atMost ? '< ' : ''}${number(measured.median)} [${number(measured.min)} to ${number(measured.max)}]`
+  if (measured.atMost && !reaches(measured.median)) {
+    return { goal, wanted, measured: text, verdict: 'cannot be told: what we add is less than runs differ by' }
+  }
   // The quartiles on both sides of the limit: a second run could end the other way.
   const clear = measured.atMost || reaches(measured.low) === reaches(measured.high)
   const verdict = reaches(measured.median) ? 'met' : 'NOT MET'

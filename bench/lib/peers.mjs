@@ -8,7 +8,7 @@ export const peersFolder = fileURLToPath(new URL('../peers', import.meta.url))
 
 const ONE_PERCENT = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.01' }
 // Spans that wait for the end of a batch delay the end of a run, and nothing else.
-const DELAY_MS = 500
+const DELAY_MS = 250
 
 const otlp = sink => ({
   OTEL_SERVICE_NAME: 'bench',

@@ -1,5 +1,6 @@
 /** POSTs a batch to an OTLP/HTTP endpoint (specification/protocol/otlp, "OTLP/HTTP"). */
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import http from 'node:http'
+import https from 'node:https'
 import { promisify } from 'node:util'
 import type * as Zlib from 'node:zlib'
 import { version } from '../version.js'
@@ -24,16 +25,20 @@ export interface HttpOptions {
 const RETRYABLE = new Set([429, 502, 503, 504])
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 
+// As they are before we patch them: our own requests are never traced.
+const originals = {
+  'http:': { Agent: http.Agent, request: http.request },
+  'https:': { Agent: https.Agent, request: https.request },
+}
+
 /** A sender on one kept-alive connection that never holds the process open. */
 export function createHttpSend({ endpoint, headers, timeoutMs, compression, onRefused }: HttpOptions): Send {
   const url = new URL(endpoint)
-  const http = require(url.protocol === 'https:' ? 'node:https' : 'node:http') as typeof import('node:http')
-  // As it is now, before we patch it: our own requests are never traced.
-  const { request } = http
-  let agent: Agent | undefined
+  const { Agent, request } = originals[url.protocol === 'https:' ? 'https:' : 'http:']
+  let agent: http.Agent | undefined
 
   async function send(body: Uint8Array, onWritten?: () => void): Promise<SendResult> {
-    agent ??= new http.Agent({ keepAlive: true, maxSockets: 1 })
+    agent ??= new Agent({ keepAlive: true, maxSockets: 1 })
     const payload = compression === 'gzip' ? await gzip(body) : body
     return new Promise(resolve => {
       const req = request(url, {
@@ -74,8 +79,8 @@ function requestHeaders(
 }
 
 function judge(
-  req: ClientRequest,
-  res: IncomingMessage,
+  req: http.ClientRequest,
+  res: http.IncomingMessage,
   settle: (r: SendResult) => void,
   onRefused: (reason: string) => void,
 ): void {
