@@ -91,24 +91,25 @@ function traceServer(prototype: Server, kit: Kit<object>): void {
 
 const answered = createStamp<{ open: OpenCall<Incoming>; call: Incoming }>()
 
+// To look for our call costs 50 ns and to enter its context 190 ns on Node 24: not where nobody listens.
 /** A request's body arrives in the context of its connection, which is that of whoever opened the server. */
 const rejoinEvents = (emit: IncomingMessage['emit'], kit: Kit<object>): IncomingMessage['emit'] =>
-  function (this: IncomingMessage) {
-    const open = serverCall.get(this)
-    return open === undefined
-      ? Reflect.apply(emit as Emit, this, arguments as never)
-      : kit.rejoin(open, emit as Emit, this, arguments as never)
+  function (this: IncomingMessage, event: string) {
+    const open = this.listenerCount(event) === 0 ? undefined : serverCall.get(this)
+    if (open === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
+    return kit.rejoin(open, emit as Emit, this, arguments as never)
   } as Emit as IncomingMessage['emit']
 
 const overhearResponse = (emit: ServerResponse['emit'], kit: Kit<object>): ServerResponse['emit'] =>
   function (this: ServerResponse, event: string) {
-    const ours = answered.get(this)
+    const ours = event !== 'close' && this.listenerCount(event) === 0 ? undefined : answered.get(this)
     if (ours === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
     if (event === 'close') ours.open.end(ours.call)
     return kit.rejoin(ours.open, emit as Emit, this, arguments as never)
   } as Emit as ServerResponse['emit']
 
 const incoming: Operation<Incoming> = {
+  lowerCase: true,
   extract: ({ req }) => req.headers,
   start(call) {
     const { method = '', url = '', headers = {}, socket, httpVersion } = call.req
@@ -157,7 +158,7 @@ const incoming: Operation<Incoming> = {
   },
 }
 
-// An event stream has no end of its own: the client leaving is how it ends. `getHeader` does not tell what `writeHead` was given.
+// An event stream ends with its client leaving. `getHeader` does not tell what `writeHead` was given.
 const isEventStream = (res: ServerResponse & { _header?: string | null }): boolean =>
   /^content-type: *text\/event-stream/im.test(res._header ?? '')
 

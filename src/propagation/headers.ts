@@ -32,6 +32,12 @@ export const headerGetter: TextMapGetter<Headers> = {
   },
 }
 
+/** The same for names that are in lower case already. */
+export const lowerCaseGetter: TextMapGetter<Headers> = {
+  keys: carrier => Object.keys(carrier),
+  get: (carrier, key) => headerText(carrier[key]),
+}
+
 export const headerSetter: TextMapSetter<Record<string, string>> = {
   set(carrier, key, value) {
     carrier[key] = value

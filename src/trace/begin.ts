@@ -3,7 +3,7 @@ import type { Context } from '@opentelemetry/api'
 import { isSuppressed, PassingContext, ROOT, SPAN_KEY, spanOf, suppressed, withSpan } from '../context/context.js'
 import { active, enter, run } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
-import { headerGetter, headerSetter } from '../propagation/headers.js'
+import { headerGetter, headerSetter, lowerCaseGetter } from '../propagation/headers.js'
 import { newSpanId, newTraceId } from './ids.js'
 import type { OpenCall, Operation, Settled } from './operation.js'
 import { identityOf, NonRecordingSpan, RANDOM, type Scope, Span, type SpanDraft, type TracedSpan } from './span.js'
@@ -208,7 +208,8 @@ function extracted<M extends object>(core: TracerCore, operation: Operation<M>, 
   // From the root, as the code that delivers incoming work may run in the context of whoever opened the connection.
   try {
     const headers = operation.extract?.(call)
-    return headers === undefined ? ROOT : core.propagator.extract(ROOT, headers, headerGetter)
+    if (headers === undefined) return ROOT
+    return core.propagator.extract(ROOT, headers, operation.lowerCase === true ? lowerCaseGetter : headerGetter)
   } catch (error) {
     caught(guard, 'extract', error)
     return ROOT

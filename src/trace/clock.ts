@@ -6,7 +6,16 @@ export interface Anchor {
   readonly offsetMs: number
 }
 
-export const newAnchor = (): Anchor => ({ offsetMs: Date.now() - performance.now() })
+// Of the process: so that its traces stand in order, too. The wall clock has whole milliseconds, and may be set.
+let offsetMs = performance.timeOrigin
+const MAX_DRIFT_MS = 2
+
+export function newAnchor(): Anchor {
+  const monotonicMs = performance.now()
+  const driftMs = Date.now() - (offsetMs + monotonicMs)
+  if (Math.abs(driftMs) > MAX_DRIFT_MS) offsetMs += driftMs
+  return { offsetMs }
+}
 
 /** Milliseconds since the epoch, as a double: steps of about 0.25 microseconds. */
 export const now = (anchor: Anchor): number => anchor.offsetMs + performance.now()

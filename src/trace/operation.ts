@@ -24,6 +24,8 @@ export interface Operation<M extends object> {
   readonly inside?: 'traced' | 'none' | 'hidden'
   /** Polls, heartbeats and the like: of interest inside a trace only, never a trace of their own. */
   readonly needsParent?: true
+  /** The names of the headers that `extract` gives are in lower case, as Node's are: no others are looked for. */
+  readonly lowerCase?: true
   /** Return undefined to leave this call untraced. */
   start(call: M): SpanDraft | undefined
   /** Incoming work only: where the caller's trace headers are. The span becomes their child. */

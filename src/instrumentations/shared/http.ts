@@ -17,13 +17,37 @@ const SECRET =
   /([?&](?:X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|AWSAccessKeyId|Signature|sig|X-Goog-Signature)=)[^&#]*/g
 
 /** The URL, or the part of it from its question mark on, with the values of secret parameters replaced. */
-export const redactQuery = (text: string): string => (text.includes('?') ? text.replace(SECRET, '$1REDACTED') : text)
+export const redactQuery = (text: string): string => (mayTell(text) ? text.replace(SECRET, '$1REDACTED') : text)
+
+// Every key above holds one of these: to look for them costs 60 ns, to run the expression over a harmless query 800 (Node 20).
+const mayTell = (text: string): boolean =>
+  text.includes('?') &&
+  (text.includes('ig=') || text.includes('ignature=') || text.includes('X-Amz-') || text.includes('AWSA'))
 
 /** The port that a scheme means without being told. */
 export const defaultPort = (scheme: string): number => (scheme.startsWith('https') ? 443 : 80)
 
+interface Host {
+  readonly address: string
+  readonly port: number | undefined
+}
+
+// A service is called by few names; anything may stand in the header, though.
+const hosts = new Map<string, Host>()
+const MAX_HOSTS = 100
+
 /** Splits `host`, `host:port` and `[address]:port`. */
-export function splitHost(host: string): { address: string; port: number | undefined } {
+export function splitHost(text: string): Host {
+  let host = hosts.get(text)
+  if (host === undefined) {
+    host = split(text)
+    if (hosts.size >= MAX_HOSTS) hosts.clear()
+    hosts.set(text, host)
+  }
+  return host
+}
+
+function split(host: string): Host {
   const colon = host.lastIndexOf(':')
   if (colon === -1 || host.endsWith(']')) return { address: unbracketed(host), port: undefined }
   const port = Number(host.slice(colon + 1))
