@@ -1,12 +1,12 @@
 /** `npm run demo`: three traced services, a few real requests, and the traces that came out of them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import waterfalls from '../build/src/exporter/waterfall.js'
 import collectors from '../build/test/helpers/collector.js'
+import { freePort } from '../test/free-port.mjs'
 import { startServices } from '../test/services.mjs'
 
 const TIME_LIMIT_MS = 60_000
@@ -295,15 +295,6 @@ function end(code, message) {
     process.exit(code)
   })()
   return stopping
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 await main().then(

@@ -1,13 +1,12 @@
 /** Starts the servers that tests talk to, unless one is running already, and stops what it started. */
 import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import amqplib from 'amqplib'
 import pg from 'pg'
+import { freePort } from './free-port.mjs'
 import { startPostgres } from './postgres-server.mjs'
 
 const RABBITMQ_SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server'
@@ -209,13 +208,4 @@ function start(command, args, env, lines) {
       process.kill(-child.pid, 'SIGKILL')
     },
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,7 +1,6 @@
 /** What memory does while no collector answers, under a load that goes on. */
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../test/free-port.mjs'
 import { startChild } from '../lib/child.mjs'
 import { createLoad } from '../lib/load.mjs'
 import { table } from '../lib/tables.mjs'
@@ -12,22 +11,12 @@ const LOOKS_AT_MS = [5000, 60_000, 120_000, 180_000]
 const LOOKS_FOR_MS = 10_000
 const EACH_MS = 1000
 
-/** A port of this machine where nobody listens. */
-async function deadPort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 /** The lowest memory of the ten seconds before each look, in MB. */
 async function measureOnce(variant, { node }) {
   const child = await startChild({
     node,
     flags: variant.flags('cjs'),
-    env: variant.env(`http://127.0.0.1:${await deadPort()}`),
+    env: variant.env(`http://127.0.0.1:${await freePort()}`),
     app: fileURLToPath(new URL('../apps/http.cjs', import.meta.url)),
   })
   const { path, connections, rate } = workloads.http

@@ -5,31 +5,10 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createConsoleSink } from '../../src/exporter/console.js'
 import type { EndedSpan } from '../../src/trace/span.js'
+import { endedSpan } from '../helpers/ended-span.js'
 
-let ids = 0
-
-const span = (name: string, traceId: string, fields: Partial<EndedSpan> = {}): EndedSpan => ({
-  traceId,
-  spanId: (++ids).toString(16).padStart(16, '0'),
-  parentSpanId: undefined,
-  parentIsRemote: false,
-  traceFlags: 3,
-  traceState: undefined,
-  scope: { name: 'test' },
-  kind: 0,
-  name,
-  startMs: 1_700_000_000_000,
-  endMs: 1_700_000_000_010,
-  statusCode: 0,
-  statusMessage: undefined,
-  attributes: {},
-  droppedAttributes: 0,
-  events: undefined,
-  droppedEvents: 0,
-  links: undefined,
-  droppedLinks: 0,
-  ...fields,
-})
+const span = (name: string, traceId: string, fields: Partial<EndedSpan> = {}): EndedSpan =>
+  endedSpan({ traceId, name, startMs: 1_700_000_000_000, endMs: 1_700_000_000_010, ...fields })
 
 const ONE = '1'.repeat(32)
 const TWO = '2'.repeat(32)

@@ -6,6 +6,7 @@ import type { Encoder } from '../../src/pipeline/batch.js'
 import type { Attributes } from '../../src/semconv.js'
 import type { EndedSpan, Scope, SpanEvent, SpanKind, SpanLink, StatusCode } from '../../src/trace/span.js'
 import { type AnyValueModel, createCheckers, createDecoder, type RequestModel } from '../helpers/checkers.js'
+import { endedSpan } from '../helpers/ended-span.js'
 
 const NO_LIMITS = { attributeCount: 128, attributeValueLength: Number.POSITIVE_INFINITY }
 const SCOPE: Scope = { name: 'http', version: '1.2.3' }
@@ -15,28 +16,8 @@ before(async () => {
   decode = await createDecoder()
 })
 
-const span = (fields: Partial<EndedSpan> = {}): EndedSpan => ({
-  traceId: '0af7651916cd43dd8448eb211c80319c',
-  spanId: 'b7ad6b7169203331',
-  parentSpanId: undefined,
-  parentIsRemote: false,
-  traceFlags: 3,
-  traceState: undefined,
-  scope: SCOPE,
-  kind: 0,
-  name: 'work',
-  startMs: 1_700_000_000_000,
-  endMs: 1_700_000_000_001,
-  statusCode: 0,
-  statusMessage: undefined,
-  attributes: {},
-  droppedAttributes: 0,
-  events: undefined,
-  droppedEvents: 0,
-  links: undefined,
-  droppedLinks: 0,
-  ...fields,
-})
+const span = (fields: Partial<EndedSpan> = {}): EndedSpan =>
+  endedSpan({ scope: SCOPE, name: 'work', traceFlags: 3, ...fields })
 
 const wellFormed = (text: string): string => new TextDecoder().decode(new TextEncoder().encode(text))
 
