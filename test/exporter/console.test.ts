@@ -26,12 +26,17 @@ test('a trace is printed once its root has ended and nothing came for 100 ms', a
   sink.add(span('first', ONE, { parentSpanId: root.spanId }))
   await sleep(150)
   assert.deepEqual(texts, [])
+  const rootAt = performance.now()
   sink.add(root)
   await sleep(60)
+  const late = performance.now() - rootAt > 90
+  const secondAt = performance.now()
   sink.add(span('second', ONE, { parentSpanId: root.spanId, kind: 2 }))
   await sleep(60)
-  assert.deepEqual(texts, [])
+  // Unless this machine is so busy that the time is over.
+  if (!late && performance.now() - secondAt < 90) assert.deepEqual(texts, [])
   await sleep(100)
+  if (late) return
   assert.equal(texts.length, 1)
   assert.match(
     texts[0] as string,

@@ -53,6 +53,8 @@ export interface RunningApp {
 
 const RUN_MS = 30_000
 const BATCH_DELAY_MS = 50
+// Longer than the default: what the last spans of a test need on a machine that is busy with something else.
+const EXIT_MS = 15_000
 
 /** The file that `--import` and `--require` name. */
 export const register = join(root, 'dist', 'register.js')
@@ -83,7 +85,10 @@ export function writeApp(code: string, type: AppOptions['type'] = 'cjs'): string
 
 /** The environment of a child: nothing of ours, of OpenTelemetry or of the test runner is inherited. */
 function environment({ env, collector, preload }: AppOptions): Record<string, string> {
-  const clean: Record<string, string> = { OTEL_BSP_SCHEDULE_DELAY: String(BATCH_DELAY_MS) }
+  const clean: Record<string, string> = {
+    OTEL_BSP_SCHEDULE_DELAY: String(BATCH_DELAY_MS),
+    TRACE_EXIT_TIMEOUT_MS: String(EXIT_MS),
+  }
   for (const name of ['PATH', 'HOME', 'TMPDIR', 'LANG']) {
     const value = process.env[name]
     if (value !== undefined) clean[name] = value
