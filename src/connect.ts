@@ -9,7 +9,7 @@ import type { Report, Target } from './hooks/index.js'
 import { wrap } from './hooks/wrap.js'
 import type { Instrumentation, Kit, Operation } from './instrumentations/define.js'
 import { begin, createGuard, type Guard } from './trace/begin.js'
-import { type Scope, Span } from './trace/span.js'
+import type { Scope, Span } from './trace/span.js'
 import { traced } from './trace/traced.js'
 import type { TracerCore } from './trace/tracer.js'
 import { version } from './version.js'
@@ -104,9 +104,5 @@ function createKit<Options extends object>(
       return here === identityOf(open.span as Span)?.traceId ? Reflect.apply(fn, self, args) : open.run(fn, self, args)
     },
     begin: (operation, call) => begin(core, scope, operation, call, guardOf(operation)),
-    activeSpan() {
-      const span = spanOf(active())
-      return span instanceof Span && span.isRecording() ? span : undefined
-    },
   }
 }

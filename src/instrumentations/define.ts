@@ -1,16 +1,7 @@
 /** The shape of one instrumentation, and the words to write it in. */
 import type { SemanticAttributes } from '../semconv.js'
 import type { OpenCall, Operation } from '../trace/operation.js'
-import {
-  CLIENT,
-  CONSUMER,
-  INTERNAL,
-  PRODUCER,
-  SERVER,
-  type SpanDraft,
-  type SpanKind,
-  type TracedSpan,
-} from '../trace/span.js'
+import { CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, type SpanDraft, type SpanKind } from '../trace/span.js'
 
 export type { Call, OpenCall, Operation, Settled } from '../trace/operation.js'
 export type { SpanDraft, TracedSpan } from '../trace/span.js'
@@ -79,8 +70,6 @@ export interface Kit<Options> {
   ): R
   /** Starts an operation whose end is not the return of a function. Undefined: leave this call alone. */
   begin<M extends object>(operation: Operation<M>, call: M): OpenCall<M> | undefined
-  /** The span around the code that runs now, if it is recording. */
-  activeSpan(): TracedSpan | undefined
 }
 
 /** The operation of a method: its calls have the method's `this`, arguments and result. */
