@@ -1,10 +1,10 @@
 /** Builds every part from a Config and joins them. */
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
-import { loadConfig } from './config/load.js'
+import { environment, loadConfig } from './config/load.js'
 import type { Config, Options } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
-import { contextManager } from './context/storage.js'
+import { contextManager, setBase } from './context/storage.js'
 import { createHealth } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { watchExit } from './exit.js'
@@ -14,7 +14,9 @@ import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
 import { createOtlpSink } from './otlp.js'
+import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
+import { createPolicy } from './trace/passage.js'
 import { createSampler } from './trace/sampler.js'
 import { withoutStandIns, withStandIns } from './trace/stand-in.js'
 import { createTracerProvider, type TracerCore } from './trace/tracer.js'
@@ -68,6 +70,7 @@ function start(config: Config): Running {
       log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')
     return nothing
   }
+  setBase(extractEnvironment(propagator, environment))
   // Disabled, the SDK still propagates for code that uses the API (specification/configuration/sdk-environment-variables.md).
   if (config.disabled) {
     setGlobals(undefined, contextManager, propagator)
@@ -81,6 +84,7 @@ function start(config: Config): Running {
   const core: TracerCore = {
     propagator,
     sampler: createSampler(config.sampler),
+    isLinked: createPolicy(config.async),
     host: {
       limits: config.limits,
       onEnd(span) {

@@ -8,6 +8,9 @@ import { type Complain, isObject, withoutCredentials } from './parse.js'
 /** The variables of a process, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** Of this process. */
+export const environment: Environment = process.env
+
 /** Something that was given and is not used: `where` is a variable or the path of an option. */
 type Warn = (where: string, value: string, expected: string, used: string) => void
 
@@ -18,7 +21,7 @@ type Warn = (where: string, value: string, expected: string, used: string) => vo
 export function loadConfig(
   definitions: readonly Definition[],
   options?: Options,
-  env: Environment = process.env,
+  env: Environment = environment,
 ): Config {
   const { config, warnings } = readConfig(definitions, options, env)
   log.setLevel(config.logLevel)

@@ -168,6 +168,15 @@ const fixed = {
       'How spans are encoded and sent.',
     ),
   },
+  async: {
+    relation: row(
+      choice(['auto', 'parent', 'link']),
+      'auto',
+      'TRACE_ASYNC',
+      'Whether what handles a message or job is a child of what sent it (`parent`) or begins a trace that is linked to it (`link`). `auto`: `parent`, but `link` for batches, schedules and old messages.',
+    ),
+    maxAgeMs: row(milliseconds, 3_600_000, 'TRACE_ASYNC_MAX_AGE_MS', 'From which age on a message is old.'),
+  },
   logLevel: row(choice(LOG_LEVELS), 'warn', 'OTEL_LOG_LEVEL', 'What this package says on standard error.'),
   exitTimeoutMs: row(
     milliseconds,

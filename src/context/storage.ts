@@ -5,7 +5,14 @@ import { ROOT } from './context.js'
 
 const storage = new AsyncLocalStorage<Context>()
 
-export const active = (): Context => storage.getStore() ?? ROOT
+let base: Context = ROOT
+
+/** From now on what runs in no context runs in this one. */
+export const setBase = (context: Context): void => {
+  base = context
+}
+
+export const active = (): Context => storage.getStore() ?? base
 
 /** Calls `fn` with its own `this` and arguments while `context` is the active one. */
 export function run<This, Args extends readonly unknown[], R>(

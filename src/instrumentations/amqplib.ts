@@ -167,8 +167,15 @@ const publishing: Operation<Fateful<Channel, [Route, Properties, unknown]>> = {
   finish: finishSettled,
 }
 
+// AMQP 0-9-1 counts seconds since the epoch; applications put milliseconds there, too.
+const inMs = (timestamp: unknown): number | undefined => {
+  if (typeof timestamp !== 'number') return undefined
+  return timestamp < 1e11 ? timestamp * 1000 : timestamp
+}
+
 const processing: Operation<Fateful<Channel, [Message['fields'], Message | null]>> = {
   extract: ({ args: [, message] }) => message?.properties.headers,
+  message: ({ args: [, message] }) => ({ sentAtMs: inMs(message?.properties.timestamp) }),
   start(call) {
     const [fields, message] = call.args
     // The broker has cancelled the consumer.

@@ -209,6 +209,11 @@ const receive: Operation<Received> = {
 
 const processing: Operation<Step<Delivery>> = {
   extract: ({ args: [{ delivery }] }) => delivery.headers,
+  message({ args: [{ delivery }] }) {
+    // There only if the application asked for it.
+    const sentAtMs = Number(delivery.message.Attributes?.SentTimestamp)
+    return { sentAtMs: Number.isNaN(sentAtMs) ? undefined : sentAtMs }
+  },
   start({ args: [{ delivery }] }) {
     const { queue, message } = delivery
     const made = draft(consumer, 'process', 'process', queue)

@@ -6,7 +6,16 @@ import { log } from '../diagnostics/log.js'
 import { headerGetter, headerSetter, lowerCaseGetter } from '../propagation/headers.js'
 import { newSpanId, newTraceId } from './ids.js'
 import type { OpenCall, Operation, Settled } from './operation.js'
-import { identityOf, NonRecordingSpan, RANDOM, type Scope, Span, type SpanDraft, type TracedSpan } from './span.js'
+import {
+  identityOf,
+  NonRecordingSpan,
+  RANDOM,
+  type Scope,
+  Span,
+  type SpanDraft,
+  type SpanIdentity,
+  type TracedSpan,
+} from './span.js'
 import { startSpan, type TracerCore } from './tracer.js'
 
 const MAX_THROWS = 10
@@ -173,8 +182,14 @@ export function begin<M extends object>(
   const caller = active()
   if (isSuppressed(caller)) return undefined
 
-  const context = operation.extract === undefined ? caller : extracted(core, operation, call, guard)
-  const parent = identityOf(spanOf(context))
+  let context = operation.extract === undefined ? caller : extracted(core, operation, call, guard)
+  let parent = identityOf(spanOf(context))
+  let origin: SpanIdentity | undefined
+  if (operation.message !== undefined && parent !== undefined && isLinked(core, operation, call, guard)) {
+    origin = parent
+    parent = undefined
+    context = context.deleteValue(SPAN_KEY)
+  }
   const traceId = parent === undefined ? newTraceId() : parent.traceId
   const hidden = operation.inside === 'hidden'
   if (parent === undefined && operation.needsParent === true) {
@@ -199,6 +214,7 @@ export function begin<M extends object>(
   if (draft === undefined) return undefined
 
   const span = startSpan(core, scope, parent, traceId, draft, spanOf(context))
+  if (origin !== undefined) span.linkTo(origin)
   const own = withSpan(context, span)
   inject(core, operation, call, own, guard)
   return new Opened(core, span, hidden ? suppressed(own) : own, caller, operation, guard)
@@ -213,6 +229,15 @@ function extracted<M extends object>(core: TracerCore, operation: Operation<M>, 
   } catch (error) {
     caught(guard, 'extract', error)
     return ROOT
+  }
+}
+
+function isLinked<M extends object>(core: TracerCore, operation: Operation<M>, call: M, guard: Guard): boolean {
+  try {
+    return core.isLinked(operation.message?.(call))
+  } catch (error) {
+    caught(guard, 'message', error)
+    return false
   }
 }
 

@@ -1,5 +1,6 @@
 /** What a call means: the verbs that an instrumentation is written in. */
 import type { Headers } from '../propagation/headers.js'
+import type { Passage } from './passage.js'
 import type { SpanDraft, TracedSpan } from './span.js'
 
 /** One run of a method. */
@@ -30,6 +31,8 @@ export interface Operation<M extends object> {
   start(call: M): SpanDraft | undefined
   /** Incoming work only: where the caller's trace headers are. The span becomes their child. */
   extract?(call: M): Headers | undefined
+  /** Incoming messages only: what is known of the way here, after which the policy chooses between child and link. */
+  message?(call: M): Passage | undefined
   /** Incoming batches only: the trace headers of each message, as known at the end. The span is linked to all of them. */
   links?(call: M): Iterable<Headers | undefined>
   /** Outgoing work only: put the trace headers onto the call, without changing what the customer passed in. */

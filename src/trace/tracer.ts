@@ -12,6 +12,7 @@ import { isSuppressed, spanOf, withSpan } from '../context/context.js'
 import { active, run } from '../context/storage.js'
 import { newAnchor, now, toMs } from './clock.js'
 import { newSpanId, newTraceId } from './ids.js'
+import type { IsLinked } from './passage.js'
 import type { Sampler } from './sampler.js'
 import {
   INTERNAL,
@@ -32,6 +33,7 @@ export interface TracerCore {
   readonly host: SpanHost
   readonly sampler: Sampler
   readonly propagator: TextMapPropagator
+  readonly isLinked: IsLinked
 }
 
 /** A recording span under `parent`; `parentSpan` lends its clock if it is of this process. */

@@ -2,6 +2,7 @@
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { createGuard } from '../../src/trace/begin.js'
 import type { Operation } from '../../src/trace/operation.js'
+import { createPolicy } from '../../src/trace/passage.js'
 import { createSampler, type SamplerName } from '../../src/trace/sampler.js'
 import { type EndedSpan, INTERNAL, type Scope, type SpanDraft } from '../../src/trace/span.js'
 import { traced } from '../../src/trace/traced.js'
@@ -24,6 +25,7 @@ export function createTestTracer(sampler: SamplerName = 'always_on') {
   const core: TracerCore = {
     host: { limits, onEnd: span => ended.push(span) },
     sampler: createSampler({ name: sampler, ratio: 0.5 }),
+    isLinked: createPolicy({ relation: 'auto', maxAgeMs: 3_600_000 }),
     propagator: new W3CTraceContextPropagator(),
   }
   return {

@@ -25,7 +25,12 @@ const limits = {
   eventAttributeCount: 128,
   linkAttributeCount: 128,
 }
-const tracer = createTracerProvider({ host: { limits, onEnd() {} }, sampler: () => true, propagator }).getTracer('test')
+const tracer = createTracerProvider({
+  host: { limits, onEnd() {} },
+  sampler: () => true,
+  isLinked: () => false,
+  propagator,
+}).getTracer('test')
 
 type Outgoing = { traceparent?: string; tracestate?: string }
 

@@ -1,0 +1,17 @@
+/** Trace headers as environment variables (specification/context/env-carriers.md): how a trace enters a child process. */
+import type { Context, TextMapGetter, TextMapPropagator } from '@opentelemetry/api'
+import { ROOT } from '../context/context.js'
+
+/** 'traceparent' -> 'TRACEPARENT', 'x-b3-traceid' -> 'X_B3_TRACEID'. */
+export const environmentName = (header: string): string => header.toUpperCase().replace(/[^A-Z\d_]/g, '_')
+
+type Carrier = Readonly<Record<string, string | undefined>>
+
+const getter: TextMapGetter<Carrier> = {
+  keys: Object.keys,
+  get: (carrier, key) => carrier[environmentName(key)],
+}
+
+/** What the parent process put into the variables; the root if it put nothing there, or nothing valid. */
+export const extractEnvironment = (propagator: TextMapPropagator, variables: Carrier): Context =>
+  propagator.extract(ROOT, variables, getter)
