@@ -1,41 +1,148 @@
-// Bundles the package into dist/: few files, as files loaded are what a start costs.
+// Bundles the package into dist/: one file that every process loads, and others that wait for what they are about.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { createRequire } from 'node:module'
+import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
 
 // Aside first: what runs on dist/ meanwhile is not disturbed for longer than a rename.
 const out = `dist-${process.pid}`
+const START = 'src/start.ts'
+const LIST = 'src/instrumentations/index.ts'
+
+// At every start, as Node's own modules are met at once; the other definitions are loaded with their libraries.
+const EAGER = ['http']
 
 const common = {
   bundle: true,
   platform: 'node',
   format: 'cjs',
   target: 'node20',
-  outdir: out,
   metafile: true,
+  write: false,
   // Names stay, for stack traces; without the rest a file is a fifth shorter to read and to parse.
   minifyWhitespace: true,
 }
 
-/** Leaves what matches to a file of dist/ of its own. */
-const apart = (filter, path) => ({
-  name: path,
-  setup: ({ onResolve }) => onResolve({ filter }, () => ({ path, external: true })),
+const require = createRequire(import.meta.url)
+const { instrumentations } = require('./build/src/instrumentations/index.js')
+const lazyDefinitions = instrumentations.filter(({ name }) => !EAGER.includes(name))
+
+/** Where each part that is loaded later comes to lie in dist/, by its source. */
+const parts = new Map([
+  ['src/exporter/console.ts', 'console.js'],
+  ['src/delivery.ts', 'delivery.js'],
+  ...lazyDefinitions.map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),
+])
+
+const sourceOf = ({ path, resolveDir }) =>
+  relative('.', resolve(resolveDir, path)).replace(/\.js$/, '.ts').replaceAll('\\', '/')
+
+/** Imports of our own that are not bundled: `place` gives the path to require instead, if any. */
+const apart = place => ({
+  name: 'apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.?\// }, args => {
+      const path = args.kind === 'entry-point' ? undefined : place(sourceOf(args))
+      return path === undefined ? undefined : { path, external: true }
+    })
+  },
 })
 
-// Nearly everything is in start.js: what the preload starts and what `init` returns share one copy of the state.
+// What start.js knows of a definition before it loads it: what to meet, and the options.
+const manifest = `
+  ${EAGER.map(name => `import ${name} from './${name}.js'`).join('\n')}
+  const file = name => './instrumentations/' + name + '.js'
+  const load = name => require(file(name)).default
+  const patching = (name, at) => (exports, kit) => load(name).modules[at].patch(exports, kit)
+  const hearing = (name, at) => kit => {
+    let listen
+    return message => (listen ??= load(name).channels[at].listen(kit))(message)
+  }
+  export const instrumentations = [${instrumentations.map(entry).join()}]`
+
+function entry(definition) {
+  const { name, options, modules = [], channels = [] } = definition
+  if (EAGER.includes(name)) return name
+  const text = JSON.stringify(name)
+  const met = modules.map(
+    (module, at) =>
+      `{ name: ${JSON.stringify(module.name)}, versions: ${JSON.stringify(module.versions)},
+         file: ${JSON.stringify(module.file)}, patch: patching(${text}, ${at}) }`,
+  )
+  const heard = channels.map(
+    (channel, at) => `{ name: ${JSON.stringify(channel.name)}, listen: hearing(${text}, ${at}) }`,
+  )
+  return `{ name: ${text}, options: ${JSON.stringify(options)}, modules: [${met}], channels: [${heard}] }`
+}
+
+const listed = {
+  name: 'listed',
+  setup({ onLoad }) {
+    onLoad({ filter: /src[\\/]instrumentations[\\/]index\.ts$/ }, ({ path }) => ({
+      contents: manifest,
+      loader: 'js',
+      resolveDir: dirname(path),
+    }))
+  },
+}
+
+const inputsOf = ({ metafile }) => Object.keys(metafile.inputs)
+const startPlugins = [listed, apart(source => (parts.has(source) ? `./${parts.get(source)}` : undefined))]
+
+// The modules that start.js has in common with a part stay in start.js: there is one copy of their state.
+const ofStart = new Set(inputsOf(await build({ ...common, entryPoints: [START], outdir: out, plugins: startPlugins })))
+const ofParts = inputsOf(await build({ ...common, entryPoints: [...parts.keys()], outdir: out }))
+const shared = ofParts.filter(source => ofStart.has(source) && source !== LIST)
+const keyOf = source => `_${shared.indexOf(source)}`
+
+const write = { ...common, write: true }
 const { metafile } = await build({
-  ...common,
-  entryPoints: { start: 'src/start.ts', 'farewell-worker': 'src/exporter/farewell-worker.ts' },
-  plugins: [apart(/\/exporter\/console\.js$/, './console.js')],
+  ...write,
+  stdin: {
+    contents: [
+      `export * from './${START}'`,
+      ...shared.map(source => `export * as ${keyOf(source)} from './${source}'`),
+    ].join('\n'),
+    resolveDir: '.',
+    loader: 'ts',
+  },
+  outfile: join(out, 'start.js'),
+  plugins: startPlugins,
 })
-await build({ ...common, entryPoints: { console: 'src/exporter/console.ts' } })
+
+/** What a part imports and start.js has: taken from there, where `start` is. */
+const fromStart = start => ({
+  name: 'from-start',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^trace:start$/ }, () => ({ path: start, external: true }))
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const source = sourceOf({ path, resolveDir: '.' })
+      if (!shared.includes(source)) return undefined
+      const alone = await build({ ...common, format: 'esm', entryPoints: [source], outdir: out })
+      const [{ exports }] = Object.values(alone.metafile.outputs)
+      const names = exports.filter(name => name !== 'default').join()
+      return { contents: `export const { ${names} } = require('trace:start').${keyOf(source)}` }
+    })
+  },
+})
+for (const [source, file] of parts) {
+  const start = file.includes('/') ? '../start.js' : './start.js'
+  const { metafile: made } = await build({
+    ...write,
+    entryPoints: [source],
+    outfile: join(out, file),
+    plugins: [fromStart(start)],
+  })
+  Object.assign(metafile.inputs, made.inputs)
+}
+await build({ ...write, entryPoints: { 'farewell-worker': 'src/exporter/farewell-worker.ts' }, outdir: out })
 await build({
-  ...common,
+  ...write,
   entryPoints: { index: 'src/index.ts', register: 'register.ts' },
-  plugins: [apart(/\/start\.js$/, './start.js')],
+  outdir: out,
+  plugins: [apart(source => (source === START ? './start.js' : undefined))],
 })
-await build({ ...common, entryPoints: { cli: 'src/cli/main.ts' }, banner: { js: '#!/usr/bin/env node' } })
+await build({ ...write, entryPoints: { cli: 'src/cli/main.ts' }, outdir: out, banner: { js: '#!/usr/bin/env node' } })
 
 // Declarations: those that the two entries reach, from where tsc put them.
 const seen = new Set()

@@ -1,11 +1,8 @@
-/** Encoder, queue and exporter, joined when the first span ends: a process that makes none does not pay for them. */
+/** Where ended spans go by OTLP: the parts that deliver them are loaded when the first one ends. */
 import type { Config } from './config/options.js'
+import type * as Delivery from './delivery.js'
 import type { Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
-import { createOtlpExporter } from './exporter/index.js'
-import { createProtoEncoder } from './exporter/otlp-proto.js'
-import { createBatchQueue } from './pipeline/batch.js'
-import { detectResource } from './resource.js'
 import type { EndedSpan } from './trace/span.js'
 
 export interface OtlpSink {
@@ -23,10 +20,10 @@ export interface OtlpSink {
 }
 
 export function createOtlpSink(config: Config, health: Health): OtlpSink {
-  let parts: ReturnType<typeof join> | undefined
+  let parts: ReturnType<typeof Delivery.createDelivery> | undefined
   return {
     add(span) {
-      parts ??= join(config, health)
+      parts ??= load().createDelivery(config, health)
       parts.queue.add(span)
     },
     pending: () => parts?.queue.pending() ?? false,
@@ -55,11 +52,5 @@ export function createOtlpSink(config: Config, health: Health): OtlpSink {
   }
 }
 
-function join(config: Config, health: Health) {
-  // Both limit one batch, retries included; 0 is no limit.
-  const limits = [config.otlp.timeoutMs, config.batch.exportTimeoutMs].filter(ms => ms > 0)
-  const timeoutMs = limits.length === 0 ? 0 : Math.min(...limits)
-  const exporter = createOtlpExporter({ ...config.otlp, timeoutMs })
-  const encoder = createProtoEncoder(detectResource(config), config.limits)
-  return { exporter, queue: createBatchQueue(encoder, exporter.send, config.batch, health) }
-}
+// A file of its own, as a process that makes no spans does not need it: 2 ms of a start.
+const load = (): typeof Delivery => require('./delivery.js') as typeof Delivery

@@ -1,5 +1,5 @@
 /** The application's own package.json, after which a service is named that nobody named. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, sep } from 'node:path'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 
@@ -44,6 +44,8 @@ function nearest(folder: string): ApplicationPackage | undefined {
 }
 
 function read(file: string): ApplicationPackage | undefined {
+  // To look first costs 10 microseconds, an error 60, at every folder up to the application's.
+  if (!existsSync(file)) return undefined
   try {
     const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
     if (typeof name !== 'string' || name === '') return undefined
