@@ -34,17 +34,9 @@ export abstract class IdentifiedSpan implements SpanIdentity {
 }
 
 /** A span that records nothing and only carries an identity: unsampled, or remote. */
-export class NonRecordingSpan extends IdentifiedSpan implements ApiSpan {
-  readonly name = ''
-
-  constructor(
-    readonly traceId: string,
-    readonly spanId: string,
-    readonly traceFlags: number,
-    readonly traceState: string | undefined,
-    readonly isRemote: boolean,
-  ) {
-    super()
+export abstract class SilentSpan extends IdentifiedSpan implements ApiSpan {
+  get name(): string {
+    return ''
   }
 
   isRecording(): boolean {
@@ -79,6 +71,19 @@ export class NonRecordingSpan extends IdentifiedSpan implements ApiSpan {
   fail(): void {}
   noteError(): void {}
   end(): void {}
+}
+
+/** One whose identity is known as text. */
+export class NonRecordingSpan extends SilentSpan {
+  constructor(
+    readonly traceId: string,
+    readonly spanId: string,
+    readonly traceFlags: number,
+    readonly traceState: string | undefined,
+    readonly isRemote: boolean,
+  ) {
+    super()
+  }
 }
 
 /** Stands where the API wants a span and there is none: its ids are not valid. */

@@ -26,6 +26,14 @@ export function run<This, Args extends readonly unknown[], R>(
   return storage.run(context, Reflect.apply as never, fn, self, args) as R
 }
 
+/** As `run`, for a context that nobody has entered yet. */
+export const runFresh = <This, Args extends readonly unknown[], R>(
+  context: Context,
+  fn: (this: This, ...args: Args) => R,
+  self: This,
+  args: Args,
+): R => storage.run(context, Reflect.apply as never, fn, self, args) as R
+
 /** Makes `context` the active one for the rest of the running function and what it starts. */
 export const enter = (context: Context): void => storage.enterWith(context)
 

@@ -19,8 +19,10 @@ import {
   writeFixed64,
   writeHeader,
   writeHex,
+  writeId,
   writeInt64,
   writeShort,
+  writeShortUint,
   writeString,
   writeText,
   writeUint,
@@ -135,8 +137,11 @@ function writeScope(scope: Scope): void {
 /** Span as field 2 of ScopeSpans. */
 function writeSpan(span: EndedSpan, attributeCount: number, maxLength: number): void {
   const start = open(0x12, MANY)
-  writeHex(0x0a, span.traceId, 32)
-  writeHex(0x12, span.spanId, 16)
+  const { idBytes, idAt = 0 } = span
+  if (idBytes !== undefined && span.isRoot === true) writeId(0x0a, idBytes, idAt - 16, 16)
+  else writeHex(0x0a, span.traceId, 32)
+  if (idBytes !== undefined) writeId(0x12, idBytes, idAt, 8)
+  else writeHex(0x12, span.spanId, 16)
   if (span.traceState !== undefined) writeText(0x1a, span.traceState)
   if (span.parentSpanId !== undefined) writeHex(0x22, span.parentSpanId, 16)
   writeText(0x2a, span.name)
@@ -219,7 +224,18 @@ const isCarried = (value: unknown): boolean => {
   return type === 'string' || type === 'number' || type === 'boolean' || Array.isArray(value)
 }
 
+// What fits, with the rest of the attribute, into a length of one byte.
+const SHORT_KEY = 120
+
+/** A whole number from 0 to 2^31 - 1, as ports and status codes are. */
+const isSmall = (value: unknown): value is number =>
+  typeof value === 'number' && (value | 0) === value && (value > 0 || Object.is(value, 0))
+
 function writeAttribute(tag: number, key: Uint8Array, value: unknown, maxLength: number): void {
+  if (isSmall(value) && key.length < SHORT_KEY) {
+    writeShortUint(tag, key, 0x12, 0x18, value)
+    return
+  }
   const text = typeof value === 'string' ? cut(value, maxLength) : undefined
   if (text !== undefined && writeShort(tag, key, 0x12, 0x0a, text)) return
   const expected = text === undefined ? FEW : key.length + text.length + 8

@@ -75,8 +75,15 @@ export const fieldSize = (length: number): number => 1 + varintSize(length) + le
 /** Bytes that are encoded already. */
 export function writeBytes(from: Uint8Array): void {
   ensure(from.length)
-  buffer.set(from, at)
+  copy(from, buffer, at)
   at += from.length
+}
+
+// A key of 20 bytes costs 20 ns in a loop and 60 by the native copy.
+function copy(from: Uint8Array, to: Uint8Array, start: number): void {
+  const { length } = from
+  if (length > LOOP_LENGTH) to.set(from, start)
+  else for (let i = 0; i < length; i++) to[start + i] = from[i] as number
 }
 
 // A loop costs 1 ns a character, the native copy 90 ns a call and little a character.
@@ -126,7 +133,7 @@ export function writeShort(tag: number, head: Uint8Array, inner: number, string:
   let p = at
   bytes[p++] = tag
   bytes[p++] = headLength + length + 4
-  bytes.set(head, p)
+  copy(head, bytes, p)
   p += headLength
   bytes[p++] = inner
   bytes[p++] = length + 2
@@ -139,6 +146,31 @@ export function writeShort(tag: number, head: Uint8Array, inner: number, string:
   }
   at = p
   return true
+}
+
+/** The same of a message of one whole number, from 0 to 2^31 - 1. */
+export function writeShortUint(tag: number, head: Uint8Array, inner: number, number: number, value: number): void {
+  const headLength = head.length
+  const size = varintSize(value)
+  ensure(headLength + 16)
+  const bytes = buffer
+  bytes[at++] = tag
+  bytes[at++] = headLength + size + 3
+  copy(head, bytes, at)
+  at += headLength
+  bytes[at++] = inner
+  bytes[at++] = size + 1
+  bytes[at++] = number
+  writeVarint(value)
+}
+
+/** The `length` bytes of an id, from `start` of `from` on. */
+export function writeId(tag: number, from: Uint8Array, start: number, length: 8 | 16): void {
+  ensure(18)
+  const bytes = buffer
+  bytes[at++] = tag
+  bytes[at++] = length
+  for (let i = start; i < start + length; i++) bytes[at++] = from[i] as number
 }
 
 /** Bytes given as `length` hexadecimal digits. Text of another length or with other characters is left out. */

@@ -12,7 +12,10 @@ import {
 } from './define.js'
 import {
   defaultPort,
+  hasNoBody,
   headersToSend,
+  isAbort,
+  isCancelling,
   knownMethod,
   methodName,
   originalMethod,
@@ -22,6 +25,7 @@ import {
   splitHost,
 } from './shared/http.js'
 import { targetOf, withHeaders } from './shared/http-arguments.js'
+import { type Emit, isHeard, type Listeners, passing } from './shared/http-events.js'
 import { createStamp } from './shared/stamp.js'
 
 const NODE = '>=20.6 <28'
@@ -65,8 +69,6 @@ interface Incoming {
   error?: unknown
 }
 
-type Emit = (this: unknown, event: string, ...args: any[]) => boolean
-
 function traceServer(prototype: Server, kit: Kit<object>): void {
   kit.wrap(prototype, 'emit', emit => {
     return function (this: Server, event: string, req: IncomingMessage, second: ServerResponse | Duplex) {
@@ -81,7 +83,6 @@ function traceServer(prototype: Server, kit: Kit<object>): void {
       const open = kit.begin(incoming, call)
       if (open === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
       serverCall.set(req, open)
-      if (typeof res === 'object' && res !== null) answered.set(res, { open, call })
       const heard = open.attempt(emit as Emit, this, arguments as never, call)
       if (res === undefined) open.end(call)
       return heard
@@ -89,24 +90,34 @@ function traceServer(prototype: Server, kit: Kit<object>): void {
   })
 }
 
-const answered = createStamp<{ open: OpenCall<Incoming>; call: Incoming }>()
-
 // To look for our call costs 50 ns and to enter its context 190 ns on Node 24: not where nobody listens.
 /** A request's body arrives in the context of its connection, which is that of whoever opened the server. */
-const rejoinEvents = (emit: IncomingMessage['emit'], kit: Kit<object>): IncomingMessage['emit'] =>
-  function (this: IncomingMessage, event: string) {
-    const open = this.listenerCount(event) === 0 ? undefined : serverCall.get(this)
-    if (open === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
+const rejoinEvents = (emit: IncomingMessage['emit'], kit: Kit<object>): IncomingMessage['emit'] => {
+  const pass = passing(emit as Emit)
+  return function (this: IncomingMessage & Listeners, event: string, subject: unknown) {
+    const open = isHeard(this, event) ? serverCall.get(this) : undefined
+    if (open === undefined) return pass(this, event, subject, arguments)
     return kit.rejoin(open, emit as Emit, this, arguments as never)
   } as Emit as IncomingMessage['emit']
+}
 
-const overhearResponse = (emit: ServerResponse['emit'], kit: Kit<object>): ServerResponse['emit'] =>
-  function (this: ServerResponse, event: string) {
-    const ours = event !== 'close' && this.listenerCount(event) === 0 ? undefined : answered.get(this)
-    if (ours === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
-    if (event === 'close') ours.open.end(ours.call)
-    return kit.rejoin(ours.open, emit as Emit, this, arguments as never)
+const overhearResponse = (emit: ServerResponse['emit'], kit: Kit<object>): ServerResponse['emit'] => {
+  const pass = passing(emit as Emit)
+  return function (this: ServerResponse & Listeners, event: string, subject: unknown) {
+    const heard = isHeard(this, event)
+    const open = heard || event === 'close' ? answeredBy(this) : undefined
+    if (open === undefined) return pass(this, event, subject, arguments)
+    if (event === 'close') open.end(open.call)
+    if (!heard) return pass(this, event, subject, arguments)
+    return kit.rejoin(open, emit as Emit, this, arguments as never)
   } as Emit as ServerResponse['emit']
+}
+
+// Of several responses that an application makes for one request, the server's own.
+function answeredBy(res: ServerResponse): OpenCall<Incoming> | undefined {
+  const open: OpenCall<Incoming> | undefined = res.req && serverCall.get(res.req)
+  return open?.call.res === res ? open : undefined
+}
 
 const incoming: Operation<Incoming> = {
   lowerCase: true,
@@ -288,14 +299,6 @@ const outgoing: Operation<Outgoing> = {
     }
   },
 }
-
-// A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status).
-const isCancelling = (reason: unknown): boolean => reason === undefined || reason === null || isAbort(reason)
-const isAbort = (error: unknown): boolean => (error as Error | undefined)?.name === 'AbortError'
-
-// Nobody has to read such a response, and until somebody does the request stays open.
-const hasNoBody = ({ method }: ClientRequest, { statusCode, headers }: IncomingMessage): boolean =>
-  method === 'HEAD' || statusCode === 204 || statusCode === 304 || headers['content-length'] === '0'
 
 function describeRequest(span: TracedSpan, req: ClientRequest, args: readonly unknown[]): void {
   const { url, address, port } = targetOf(req, args)

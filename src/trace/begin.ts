@@ -1,22 +1,15 @@
 /** One call of an operation, from its start to its end, with a fence around everything that its author wrote. */
 import type { Context } from '@opentelemetry/api'
 import { isSuppressed, PassingContext, ROOT, SPAN_KEY, spanOf, suppressed, withSpan } from '../context/context.js'
-import { active, enter, run } from '../context/storage.js'
+import type { SilentSpan } from '../context/span-identity.js'
+import { active, enter, run, runFresh } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
 import { headerGetter, headerSetter, lowerCaseGetter } from '../propagation/headers.js'
-import { newSpanId, newTraceId } from './ids.js'
+import { page, TRACE_ID_BYTES } from './ids.js'
 import type { OpenCall, Operation, Settled } from './operation.js'
-import {
-  identityOf,
-  NonRecordingSpan,
-  RANDOM,
-  type Scope,
-  Span,
-  type SpanDraft,
-  type SpanIdentity,
-  type TracedSpan,
-} from './span.js'
-import { startSpan, type TracerCore } from './tracer.js'
+import { identityOf, type Scope, Span, type SpanDraft, type SpanIdentity, type TracedSpan } from './span.js'
+import { drawIds, startSpan, type TracerCore } from './tracer.js'
+import { UnsampledRoot } from './unsampled-root.js'
 
 const MAX_THROWS = 10
 
@@ -50,10 +43,11 @@ class Opened<M extends object> implements OpenCall<M> {
 
   constructor(
     private readonly core: TracerCore,
-    readonly span: Span | NonRecordingSpan,
+    readonly span: Span | SilentSpan,
     readonly context: Context,
     private readonly caller: Context,
     private readonly operation: Operation<M>,
+    readonly call: M,
     private readonly guard: Guard,
   ) {}
 
@@ -68,7 +62,7 @@ class Opened<M extends object> implements OpenCall<M> {
     call: M & Settled,
   ): R {
     try {
-      return this.operation.inside === 'none' ? Reflect.apply(fn, self, args) : run(this.context, fn, self, args)
+      return this.operation.inside === 'none' ? Reflect.apply(fn, self, args) : runFresh(this.context, fn, self, args)
     } catch (error) {
       call.error = error ?? new Error('threw nothing')
       this.end(call)
@@ -190,19 +184,19 @@ export function begin<M extends object>(
     parent = undefined
     context = context.deleteValue(SPAN_KEY)
   }
-  const traceId = parent === undefined ? newTraceId() : parent.traceId
   const hidden = operation.inside === 'hidden'
-  if (parent === undefined && operation.needsParent === true) {
-    return hidden ? new Opened(core, unsampledRoot(traceId), suppressed(context), caller, operation, guard) : undefined
-  }
+  const left = parent === undefined && operation.needsParent === true
+  if (left && !hidden) return undefined
 
   // Sampling comes first: the path without a span is the most common one where sampling is used at all.
-  if (!core.sampler(parent, traceId)) {
-    const inherited = parent === undefined ? withSpan(context, unsampledRoot(traceId)) : context
-    inject(core, operation, call, inherited, guard)
-    if (hidden) return new Opened(core, unsampledRoot(traceId), suppressed(inherited), caller, operation, guard)
-    if (inherited === caller || operation.inside === 'none') return undefined
-    return new Opened(core, spanOf(inherited) as NonRecordingSpan, inherited, caller, operation, guard)
+  const idAt = drawIds(parent)
+  const bytes = page
+  if (left || !core.sampler(parent, bytes, idAt - TRACE_ID_BYTES)) {
+    const inherited = parent === undefined ? withSpan(context, new UnsampledRoot(bytes, idAt)) : context
+    if (!left) inject(core, operation, call, inherited, guard)
+    if (!hidden && (inherited === caller || operation.inside === 'none')) return undefined
+    const within = hidden ? suppressed(inherited) : inherited
+    return new Opened(core, spanOf(inherited) as SilentSpan, within, caller, operation, call, guard)
   }
 
   let draft: SpanDraft | undefined
@@ -213,11 +207,11 @@ export function begin<M extends object>(
   }
   if (draft === undefined) return undefined
 
-  const span = startSpan(core, scope, parent, traceId, draft, spanOf(context))
+  const span = startSpan(core, scope, parent, draft, spanOf(context), undefined, idAt, bytes)
   if (origin !== undefined) span.linkTo(origin)
   const own = withSpan(context, span)
   inject(core, operation, call, own, guard)
-  return new Opened(core, span, hidden ? suppressed(own) : own, caller, operation, guard)
+  return new Opened(core, span, hidden ? suppressed(own) : own, caller, operation, call, guard)
 }
 
 function extracted<M extends object>(core: TracerCore, operation: Operation<M>, call: M, guard: Guard): Context {
@@ -269,7 +263,3 @@ function inject<M extends object>(
     caught(guard, 'inject', error)
   }
 }
-
-// The random flag says that the low 56 bits of a trace id that we made are random (W3C Trace Context Level 2).
-const unsampledRoot = (traceId: string): NonRecordingSpan =>
-  new NonRecordingSpan(traceId, newSpanId(), RANDOM, undefined, false)

@@ -41,6 +41,10 @@ export interface SpanLink {
 }
 
 export interface EndedSpan {
+  /** Where the ids are bytes still: the span id is the eight bytes from `idAt` on, the trace id the 16 before them if `isRoot`. */
+  readonly idBytes?: Uint8Array | undefined
+  readonly idAt?: number
+  readonly isRoot?: boolean
   readonly traceId: string
   readonly spanId: string
   readonly parentSpanId: string | undefined

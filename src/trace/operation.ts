@@ -54,6 +54,8 @@ export interface Operation<M extends object> {
 
 /** An operation that has started. */
 export interface OpenCall<M extends object> {
+  /** What it was started with. */
+  readonly call: M
   /** Recording or not: methods of a span that is not do nothing. */
   readonly span: TracedSpan
   /** Calls `fn` where the call's span is the active one. */

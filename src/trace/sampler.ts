@@ -1,8 +1,8 @@
 /** Which traces are recorded: the standard samplers (specification/trace/sdk.md#built-in-samplers). */
 import { SAMPLED, type SpanIdentity } from './span.js'
 
-/** True if the span is to be recorded and exported. */
-export type Sampler = (parent: SpanIdentity | undefined, traceId: string) => boolean
+/** True if the span is to be recorded and exported. Without a parent, its trace id is the 16 bytes from `at` on. */
+export type Sampler = (parent: SpanIdentity | undefined, bytes: Buffer, at: number) => boolean
 
 /** A sampler by its standard name, as in OTEL_TRACES_SAMPLER; `ratio` from 0 to 1 is of those that have one. */
 export function createSampler({ name, ratio }: { readonly name: SamplerName; readonly ratio: number }): Sampler {
@@ -22,13 +22,16 @@ export const alwaysOff: Sampler = () => false
 function traceIdRatio(ratio: number): Sampler {
   // 52 of the 56 bits: what a double holds exactly.
   const threshold = Math.round((1 - ratio) * 2 ** 52)
-  return (_parent, traceId) => Number.parseInt(traceId.slice(18, 31), 16) >= threshold
+  return (parent, bytes, at) =>
+    (parent === undefined
+      ? bytes.readUIntBE(at + 9, 6) * 16 + ((bytes[at + 15] as number) >> 4)
+      : Number.parseInt(parent.traceId.slice(18, 31), 16)) >= threshold
 }
 
 const parentBased =
   (root: Sampler): Sampler =>
-  (parent, traceId) =>
-    parent === undefined ? root(parent, traceId) : (parent.traceFlags & SAMPLED) !== 0
+  (parent, bytes, at) =>
+    parent === undefined ? root(parent, bytes, at) : (parent.traceFlags & SAMPLED) !== 0
 
 const SAMPLERS: Record<SamplerName, (ratio: number) => Sampler> = {
   always_on: () => alwaysOn,

@@ -23,6 +23,7 @@ import {
   type StatusCode,
 } from './ended-span.js'
 import { errorType, exceptionAttributes, firstInTrace, messageOf } from './errors.js'
+import { spanIdText, TRACE_ID_BYTES, traceIdText } from './ids.js'
 import type { Limits } from './limits.js'
 
 export { identityOf, NonRecordingSpan, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
@@ -61,8 +62,11 @@ export interface SpanHost {
 }
 
 export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSpan {
-  readonly traceId: string
-  readonly spanId: string
+  readonly idBytes: Buffer
+  readonly idAt: number
+  readonly isRoot: boolean
+  private traceText: string | undefined
+  private spanText: string | undefined
   readonly parentSpanId: string | undefined
   readonly parentIsRemote: boolean
   readonly traceFlags: number
@@ -87,8 +91,8 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
   constructor(
     host: SpanHost,
     scope: Scope,
-    traceId: string,
-    spanId: string,
+    idBytes: Buffer,
+    idAt: number,
     parent: SpanIdentity | undefined,
     traceFlags: number,
     traceState: string | undefined,
@@ -97,8 +101,11 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
     startMs: number,
   ) {
     super()
-    this.traceId = traceId
-    this.spanId = spanId
+    this.idBytes = idBytes
+    this.idAt = idAt
+    this.isRoot = parent === undefined
+    this.traceText = parent === undefined ? undefined : parent.traceId
+    this.spanText = undefined
     this.parentSpanId = parent === undefined ? undefined : parent.spanId
     this.parentIsRemote = parent === undefined ? false : parent.isRemote
     this.traceFlags = traceFlags
@@ -120,6 +127,16 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
     this.anchor = anchor
     this.host = host
     this.attributeCount = -1
+  }
+
+  get traceId(): string {
+    this.traceText ??= traceIdText(this.idBytes, this.idAt - TRACE_ID_BYTES)
+    return this.traceText
+  }
+
+  get spanId(): string {
+    this.spanText ??= spanIdText(this.idBytes, this.idAt)
+    return this.spanText
   }
 
   get isRemote(): boolean {

@@ -10,8 +10,8 @@ import type {
 } from '@opentelemetry/api'
 import { isSuppressed, spanOf, withSpan } from '../context/context.js'
 import { active, run } from '../context/storage.js'
-import { newAnchor, now, toMs } from './clock.js'
-import { newSpanId, newTraceId } from './ids.js'
+import { anchorAt, toMs } from './clock.js'
+import { draw, page, SPAN_ID_BYTES, spanIdText, TRACE_ID_BYTES } from './ids.js'
 import type { IsLinked } from './passage.js'
 import type { Sampler } from './sampler.js'
 import {
@@ -27,6 +27,7 @@ import {
   type SpanIdentity,
   type SpanKind,
 } from './span.js'
+import { UnsampledRoot } from './unsampled-root.js'
 
 /** What every tracer of a process shares. */
 export interface TracerCore {
@@ -36,29 +37,35 @@ export interface TracerCore {
   readonly isLinked: IsLinked
 }
 
-/** A recording span under `parent`; `parentSpan` lends its clock if it is of this process. */
+/** Bytes for a span below `parent`: of a root the trace id comes first. Returns where the span id begins. */
+export const drawIds = (parent: SpanIdentity | undefined): number =>
+  parent === undefined ? draw(TRACE_ID_BYTES + SPAN_ID_BYTES) + TRACE_ID_BYTES : draw(SPAN_ID_BYTES)
+
+/** A recording span under `parent` with the id at `idAt` of the bytes; `parentSpan` lends its clock if it is of this process. */
 export function startSpan(
   core: TracerCore,
   scope: Scope,
   parent: SpanIdentity | undefined,
-  traceId: string,
   draft: SpanDraft,
   parentSpan: ApiSpan | undefined,
   startMs?: number,
+  idAt: number = drawIds(parent),
+  bytes: Buffer = page,
 ): Span {
-  const anchor = parentSpan instanceof Span ? parentSpan.anchor : newAnchor()
+  const monotonicMs = performance.now()
+  const anchor = parentSpan instanceof Span ? parentSpan.anchor : anchorAt(monotonicMs)
   const flags = parent === undefined ? SAMPLED | RANDOM : (parent.traceFlags & RANDOM) | SAMPLED
   return new Span(
     core.host,
     scope,
-    traceId,
-    newSpanId(),
+    bytes,
+    idAt,
     parent,
     flags,
     parent?.traceState,
     draft,
     anchor,
-    startMs ?? now(anchor),
+    startMs ?? anchor.offsetMs + monotonicMs,
   )
 }
 
@@ -66,14 +73,15 @@ function createTracer(core: TracerCore, scope: Scope): Tracer {
   function startManual(name: string, options: SpanOptions = {}, context: Context = active()): ApiSpan {
     const parentSpan = options?.root === true ? undefined : spanOf(context)
     const parent = identityOf(parentSpan)
-    const traceId = parent === undefined ? newTraceId() : parent.traceId
-    if (isSuppressed(context) || !core.sampler(parent, traceId)) {
-      const flags = (parent?.traceFlags ?? RANDOM) & RANDOM
-      return new NonRecordingSpan(traceId, newSpanId(), flags, parent?.traceState, false)
+    const idAt = drawIds(parent)
+    if (isSuppressed(context) || !core.sampler(parent, page, idAt - TRACE_ID_BYTES)) {
+      if (parent === undefined) return new UnsampledRoot(page, idAt)
+      const flags = parent.traceFlags & RANDOM
+      return new NonRecordingSpan(parent.traceId, spanIdText(page, idAt), flags, parent.traceState, false)
     }
     const draft: SpanDraft = { name: String(name), kind: kindOf(options?.kind), attributes: {} }
-    const startMs = options?.startTime === undefined ? undefined : toMs(options.startTime, newAnchor())
-    const span = startSpan(core, scope, parent, traceId, draft, parentSpan, startMs)
+    const startMs = options?.startTime === undefined ? undefined : toMs(options.startTime, anchorAt(performance.now()))
+    const span = startSpan(core, scope, parent, draft, parentSpan, startMs, idAt)
     if (options?.attributes !== undefined) span.setAttributes(options.attributes)
     if (Array.isArray(options?.links)) for (const link of options.links as Link[]) span.addLink(link)
     return span

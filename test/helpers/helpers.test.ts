@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { createProtoEncoder } from '../../src/exporter/otlp-proto.js'
-import { newTraceId } from '../../src/trace/ids.js'
 import { CLIENT, type EndedSpan, SERVER } from '../../src/trace/span.js'
 import { startSpan } from '../../src/trace/tracer.js'
 import { runApp, startApp } from './child.js'
@@ -21,10 +20,9 @@ const resource = {
 /** A request of a server span with a client span below it. */
 function request(change: (span: EndedSpan) => EndedSpan = span => span): Uint8Array {
   const { core, ended } = createTestTracer()
-  const traceId = newTraceId()
   const attributes = { 'http.request.method': 'GET', 'url.path': '/', 'url.scheme': 'http' }
-  const parent = startSpan(core, scope, undefined, traceId, { name: 'GET', kind: SERVER, attributes }, undefined)
-  const child = startSpan(core, scope, parent, traceId, { name: 'SELECT orders', kind: CLIENT, attributes: {} }, parent)
+  const parent = startSpan(core, scope, undefined, { name: 'GET', kind: SERVER, attributes }, undefined)
+  const child = startSpan(core, scope, parent, { name: 'SELECT orders', kind: CLIENT, attributes: {} }, parent)
   child.set({ 'db.system.name': 'postgresql', 'db.query.summary': 'SELECT orders', 'server.port': 5432 })
   child.recordError(new Error('no such table'))
   child.end()
@@ -132,7 +130,7 @@ test('oneTrace fails for none, for several, for a span that came twice, and for 
   const [child, parent] = (await received()) as [ReceivedSpan, ReceivedSpan]
   oneTrace([child, parent])
   assert.throws(() => oneTrace([]), /no spans/)
-  assert.throws(() => oneTrace([child, { ...parent, traceId: newTraceId() }]), /several traces/)
+  assert.throws(() => oneTrace([child, { ...parent, traceId: 'f'.repeat(32) }]), /several traces/)
   assert.throws(() => oneTrace([child, parent, child]), /twice/)
   assert.throws(() => oneTrace([{ ...child, parentSpanId: '0000000000000001' }, parent]), /pieces/)
 })

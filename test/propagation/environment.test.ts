@@ -27,7 +27,7 @@ test('the trace of the environment is read', () => {
   const identity = identityOf(spanOf(context))
   assert.deepEqual(
     { ...identity },
-    { name: '', traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1, traceState: 'a=b', isRemote: true },
+    { traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1, traceState: 'a=b', isRemote: true },
   )
 })
 

@@ -1,12 +1,17 @@
 /** The six standard samplers. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { newTraceId } from '../../src/trace/ids.js'
+import { draw, page } from '../../src/trace/ids.js'
 import { createSampler, type SamplerName } from '../../src/trace/sampler.js'
 import type { SpanIdentity } from '../../src/trace/span.js'
 
+const newTraceId = (): Buffer => {
+  const at = draw(16)
+  return page.subarray(at, at + 16)
+}
+
 const parent = (traceFlags: number): SpanIdentity => ({
-  traceId: newTraceId(),
+  traceId: newTraceId().toString('hex'),
   spanId: 'b7ad6b7169203331',
   traceFlags,
   traceState: undefined,
@@ -16,7 +21,7 @@ const parent = (traceFlags: number): SpanIdentity => ({
 /** Without a parent, below a sampled one, and below one that is not. */
 const decisions = (name: SamplerName, ratio: number): boolean[] => {
   const sampler = createSampler({ name, ratio })
-  return [undefined, parent(0x01), parent(0x03), parent(0x00), parent(0x02)].map(p => sampler(p, newTraceId()))
+  return [undefined, parent(0x01), parent(0x03), parent(0x00), parent(0x02)].map(p => sampler(p, newTraceId(), 0))
 }
 
 const always = [true, true, true, true, true]
@@ -38,7 +43,7 @@ for (const [name, ratio, expected] of [
 test('a ratio keeps about that share of traces', () => {
   const sampler = createSampler({ name: 'traceidratio', ratio: 0.25 })
   const ids = Array.from({ length: 20_000 }, newTraceId)
-  const kept = ids.filter(id => sampler(undefined, id)).length
+  const kept = ids.filter(id => sampler(undefined, id, 0)).length
   // Six standard deviations: fails once in half a billion runs.
   assert.ok(Math.abs(kept - 5000) < 6 * Math.sqrt(20_000 * 0.25 * 0.75), `${kept} of 20000`)
 })
@@ -47,15 +52,15 @@ test('a trace that is kept at a ratio is kept at every higher one, in every serv
   const ratios = [0.01, 0.1, 0.5, 0.9, 1].map(ratio => createSampler({ name: 'traceidratio', ratio }))
   for (let i = 0; i < 2000; i++) {
     const id = newTraceId()
-    const kept = ratios.map(sampler => sampler(undefined, id))
-    assert.deepEqual(kept, [...kept].sort(), id)
+    const kept = ratios.map(sampler => sampler(undefined, id, 0))
+    assert.deepEqual(kept, [...kept].sort(), id.toString('hex'))
   }
 })
 
 test('the decision is made by the random part of the id', () => {
   const sampler = createSampler({ name: 'traceidratio', ratio: 0.5 })
-  const id = (random: string) => `${'f'.repeat(18)}${random}`
-  assert.equal(sampler(undefined, id('7fffffffffffff')), false)
-  assert.equal(sampler(undefined, id('80000000000000')), true)
-  assert.equal(sampler(undefined, `${'0'.repeat(18)}80000000000000`), true)
+  const id = (random: string, rest = 'f') => Buffer.from(`${rest.repeat(18)}${random}`, 'hex')
+  assert.equal(sampler(undefined, id('7fffffffffffff'), 0), false)
+  assert.equal(sampler(undefined, id('80000000000000'), 0), true)
+  assert.equal(sampler(undefined, id('80000000000000', '0'), 0), true)
 })

@@ -1,4 +1,5 @@
 /** What every HTTP library shares: methods, addresses, redaction, and the server span of a request. */
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { OpenCall } from '../define.js'
 import { createStamp } from './stamp.js'
 
@@ -35,15 +36,21 @@ interface Host {
 // A service is called by few names; anything may stand in the header, though.
 const hosts = new Map<string, Host>()
 const MAX_HOSTS = 100
+let lastText = ''
+let lastHost: Host = { address: '', port: undefined }
 
 /** Splits `host`, `host:port` and `[address]:port`. */
 export function splitHost(text: string): Host {
+  // To compare is quicker than to hash, as every request has a string of its own.
+  if (text === lastText) return lastHost
   let host = hosts.get(text)
   if (host === undefined) {
     host = split(text)
     if (hosts.size >= MAX_HOSTS) hosts.clear()
     hosts.set(text, host)
   }
+  lastText = text
+  lastHost = host
   return host
 }
 
@@ -101,3 +108,11 @@ export function headersToSend(ours: Record<string, string>, own: (name: string) 
   const names = Object.keys(ours)
   return parent === undefined ? names.filter(name => own(name) === undefined) : names
 }
+
+// A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status).
+export const isCancelling = (reason: unknown): boolean => reason === undefined || reason === null || isAbort(reason)
+export const isAbort = (error: unknown): boolean => (error as Error | undefined)?.name === 'AbortError'
+
+// Nobody has to read such a response, and until somebody does the request stays open.
+export const hasNoBody = ({ method }: ClientRequest, { statusCode, headers }: IncomingMessage): boolean =>
+  method === 'HEAD' || statusCode === 204 || statusCode === 304 || headers['content-length'] === '0'

@@ -1,0 +1,22 @@
+/** Events of Node's requests and responses, overheard in their `emit`: what is done for each of them is done eight times a request. */
+
+export type Emit = (this: unknown, event: string, ...args: any[]) => boolean
+
+// What `listenerCount` reads; the call costs 60 ns, eight times a request.
+export type Listeners = { readonly _events?: Readonly<Record<string, unknown>> }
+
+/** Whether the application listens: a single listener of 'finish' is Node's own, and so may be one of 'end'. */
+export function isHeard({ _events }: Listeners, event: string): boolean {
+  const listeners = _events?.[event]
+  if (typeof listeners !== 'function') return listeners !== undefined
+  return event !== 'finish' && (event !== 'end' || listeners.name !== 'clearIncoming')
+}
+
+// `emit` takes a rest parameter: handed on as `arguments` it costs 300 ns, eight times a request, and so written out 30 (Node 20).
+export const passing =
+  (emit: Emit) =>
+  (self: unknown, event: string, subject: unknown, all: IArguments): boolean => {
+    if (all.length === 1) return emit.call(self, event)
+    if (all.length === 2) return emit.call(self, event, subject)
+    return Reflect.apply(emit, self, all as never)
+  }
