@@ -25,7 +25,7 @@ import {
   splitHost,
 } from './shared/http.js'
 import { targetOf, withHeaders } from './shared/http-arguments.js'
-import { type Emit, isHeard, type Listeners, passing } from './shared/http-events.js'
+import { answeredBy, type Emit, isHeard, type Listeners, passing } from './shared/http-events.js'
 import { createStamp } from './shared/stamp.js'
 
 const NODE = '>=20.6 <28'
@@ -111,12 +111,6 @@ const overhearResponse = (emit: ServerResponse['emit'], kit: Kit<object>): Serve
     if (!heard) return pass(this, event, subject, arguments)
     return kit.rejoin(open, emit as Emit, this, arguments as never)
   } as Emit as ServerResponse['emit']
-}
-
-// Of several responses that an application makes for one request, the server's own.
-function answeredBy(res: ServerResponse): OpenCall<Incoming> | undefined {
-  const open: OpenCall<Incoming> | undefined = res.req && serverCall.get(res.req)
-  return open?.call.res === res ? open : undefined
 }
 
 const incoming: Operation<Incoming> = {

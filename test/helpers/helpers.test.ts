@@ -17,6 +17,8 @@ const resource = {
   'telemetry.sdk.version': '1.0.0',
 }
 
+const changed = (span: EndedSpan, more: Partial<EndedSpan>): EndedSpan => Object.assign(Object.create(span), more)
+
 /** A request of a server span with a client span below it. */
 function request(change: (span: EndedSpan) => EndedSpan = span => span): Uint8Array {
   const { core, ended } = createTestTracer()
@@ -93,8 +95,8 @@ test('waitFor says what there was instead', async () => {
 })
 
 test('close reports spans that break OTLP or the conventions, and bodies that are neither', async () => {
-  const late = request(span => ({ ...span, startMs: span.endMs + 60_000 }))
-  const old = request(span => ({ ...span, attributes: { ...span.attributes, 'http.method': 'GET' } }))
+  const late = request(span => changed(span, { startMs: span.endMs + 60_000 }))
+  const old = request(span => changed(span, { attributes: { ...span.attributes, 'http.method': 'GET' } }))
   for (const [body, report] of [
     [late, /^otlp /m],
     [old, /^semconv .*http\.method/m],

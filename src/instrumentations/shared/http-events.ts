@@ -1,4 +1,7 @@
 /** Events of Node's requests and responses, overheard in their `emit`: what is done for each of them is done eight times a request. */
+import type { ServerResponse } from 'node:http'
+import type { OpenCall } from '../define.js'
+import { serverCall } from './http.js'
 
 export type Emit = (this: unknown, event: string, ...args: any[]) => boolean
 
@@ -20,3 +23,9 @@ export const passing =
     if (all.length === 2) return emit.call(self, event, subject)
     return Reflect.apply(emit, self, all as never)
   }
+
+// Of several responses that an application makes for one request, the server's own.
+export function answeredBy(res: ServerResponse): OpenCall<{ readonly res: unknown }> | undefined {
+  const open: OpenCall<{ readonly res: unknown }> | undefined = res.req && serverCall.get(res.req)
+  return open?.call.res === res ? open : undefined
+}
