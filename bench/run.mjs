@@ -140,7 +140,7 @@ try {
     }
   }
   report.conclude()
-  if (!values.quick && only === undefined && values.node === undefined) {
+  if (!values.quick && only === undefined) {
     const products = new Set(nodes.flatMap(major => peersOn(major).map(({ product }) => product)).filter(Boolean))
     report.write(
       join(here, 'RESULTS.md'),

@@ -5,6 +5,19 @@ import { quantile } from './statistics.mjs'
 
 const TICK_MS = 1
 
+/**
+ * Keeps this process from sleeping until the returned function is called. To wake it costs the measured process 10 to 25
+ * microseconds an answer, and only where it is slower than the client: that made a bare server look twice as far away.
+ */
+function stayAwake() {
+  let awake = true
+  const turn = () => awake && setImmediate(turn)
+  turn()
+  return () => {
+    awake = false
+  }
+}
+
 /** Opens the connections. `path` has to be answered with status 200 and a Content-Length. */
 export async function createLoad({ port, path, connections }) {
   const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: */*\r\n\r\n`)
@@ -80,11 +93,16 @@ export async function createLoad({ port, path, connections }) {
       const startMs = performance.now()
       const more = () => performance.now() - startMs < ms
       let requests = 0
-      await run(
-        () => idle.splice(0).forEach(send),
-        more,
-        () => requests++,
-      )
+      const fallAsleep = stayAwake()
+      try {
+        await run(
+          () => idle.splice(0).forEach(send),
+          more,
+          () => requests++,
+        )
+      } finally {
+        fallAsleep()
+      }
       return { requests, ms: performance.now() - startMs }
     },
 
