@@ -42,7 +42,12 @@ export function createSide(file) {
   const parts = createRequire(file)(file)
   let onEnd = () => {}
   const propagator = parts.createPropagator(['tracecontext', 'baggage'])
-  const core = { propagator, isLinked: () => false, sampler: parts.alwaysOn, host: { limits, onEnd: span => onEnd(span) } }
+  const core = {
+    propagator,
+    isLinked: () => false,
+    sampler: parts.alwaysOn,
+    host: { limits, onEnd: span => onEnd(span) },
+  }
   const tracer = parts.createTracerProvider(core).getTracer('bench', '1.0.0')
   const library = { call: () => undefined }
   const operation = { start: () => ({ name: NAME, kind: 2, attributes: attributes() }) }
