@@ -35,9 +35,20 @@ export interface SemanticAttributes {
   'http.response.status_code'?: number
   'http.route'?: string
   'messaging.batch.message_count'?: number
+  'messaging.bull.job.attempt'?: number
+  'messaging.bull.job.name'?: string
+  'messaging.bullmq.job.attempt'?: number
+  'messaging.bullmq.job.name'?: string
+  'messaging.client.id'?: string
+  'messaging.consumer.group.name'?: string
   'messaging.destination.anonymous'?: boolean
   'messaging.destination.name'?: string
+  'messaging.destination.partition.id'?: string
+  'messaging.destination.template'?: string
   'messaging.destination.temporary'?: boolean
+  'messaging.kafka.message.key'?: string
+  'messaging.kafka.message.tombstone'?: boolean
+  'messaging.kafka.offset'?: number
   'messaging.message.conversation_id'?: string
   'messaging.message.id'?: string
   'messaging.operation.name'?: string

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startServices } from './services.mjs'
+import { starters, startServices } from './services.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const TEST_TIMEOUT_MS = 120_000
@@ -22,9 +22,8 @@ export function testFiles(filters) {
 
 /** Names of the services that those files ask test/helpers/services.ts for. */
 export function servicesOf(files) {
-  const names = files.flatMap(file => [
-    ...readFileSync(file, 'utf8').matchAll(/services_js_1\.(postgres|rabbitmq|sqs)\b/g),
-  ])
+  const use = new RegExp(`services_js_1\\.(${Object.keys(starters).join('|')})\\b`, 'g')
+  const names = files.flatMap(file => [...readFileSync(file, 'utf8').matchAll(use)])
   return [...new Set(names.map(match => match[1]))].sort()
 }
 

@@ -12,7 +12,19 @@ export const postgres = (): string => address('TEST_POSTGRES_URL')
 /** RabbitMQ: an AMQP URL. */
 export const rabbitmq = (): string => address('TEST_RABBITMQ_URL')
 
-/** An SQS emulator: the endpoint. Region and credentials may be any. */
+/** Redis: a URL. */
+export const redis = (): string => address('TEST_REDIS_URL')
+
+/** NATS with JetStream: a URL. */
+export const nats = (): string => address('TEST_NATS_URL')
+
+/** An MQTT 5 broker: a URL. */
+export const mqtt = (): string => address('TEST_MQTT_URL')
+
+/** A Kafka cluster, mocked: its brokers, `host:port,...`. It makes a topic of four partitions of every name that is asked for. */
+export const kafka = (): string => address('TEST_KAFKA_BROKERS')
+
+/** An emulator of SQS and SNS: the endpoint. Region and credentials may be any. */
 export const sqs = (): string => address('TEST_SQS_URL')
 
 let names = 0
