@@ -163,6 +163,7 @@ const instrumentations = files
   .map(placeOf)
   .filter(place => /^instrumentations\/[^/]+$/.test(place) && !own.has(place))
   .map(place => place.split('/')[1] as string)
+  .sort()
 
 test('instrumentations stand in the list in alphabetical order', () => {
   const listed = importsOf(codeOf('src/instrumentations/index.ts'))

@@ -16,8 +16,13 @@ const LONGER: Record<string, string> = {
   amqplib: 'two APIs, promises and callbacks; publish, confirm, consume and get',
   'aws-sdk-client-sqs': 'sending, receiving, and what is done with each received message, batches with links',
   express: 'two majors with different routers, mounted routes, error middleware, layers',
+  'graphile-worker': 'its own queries stand in ten files; runs end where it stores how they ended',
   http: 'server and client, and every form in which Node takes headers',
+  kafkajs: 'producers, batches, transactions and consumers of two majors; headers beside what the application has',
+  mqtt: 'two versions of the protocol, and what is sent before there is a connection',
+  nats: 'two generations of the client, requests and replies, JetStream and its consumers',
   pg: 'promises, callbacks, query objects, cursors and streams',
+  'pg-boss': 'sending, bulk, publish, fetch, settling, handlers of one job or a batch, two majors',
   undici: 'two sets of channels, and what is told of redirects and retries',
 }
 
