@@ -1,6 +1,6 @@
 // Bundles the package into dist/: one file that every process loads, and others that wait for what they are about.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { createRequire, isBuiltin } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
 
@@ -8,9 +8,6 @@ import { build } from 'esbuild'
 const out = `dist-${process.pid}`
 const START = 'src/start.ts'
 const LIST = 'src/instrumentations/index.ts'
-
-// At every start, as Node's own modules are met at once; the other definitions are loaded with their libraries.
-const EAGER = ['http']
 
 const common = {
   bundle: true,
@@ -27,13 +24,17 @@ const common = {
 
 const require = createRequire(import.meta.url)
 const { instrumentations } = require('./build/src/instrumentations/index.js')
-const lazyDefinitions = instrumentations.filter(({ name }) => !EAGER.includes(name))
+// Node's own modules are met at every start; the other definitions are loaded with their libraries.
+const isEager = ({ modules = [] }) => modules.some(({ name }) => isBuiltin(name))
+const eager = instrumentations.filter(isEager)
 
 /** Where each part that is loaded later comes to lie in dist/, by its source. */
 const parts = new Map([
   ['src/exporter/console.ts', 'console.js'],
   ['src/delivery.ts', 'delivery.js'],
-  ...lazyDefinitions.map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),
+  ...instrumentations
+    .filter(definition => !isEager(definition))
+    .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),
 ])
 
 const sourceOf = ({ path, resolveDir }) =>
@@ -52,7 +53,7 @@ const apart = place => ({
 
 // What start.js knows of a definition before it loads it: what to meet, and the options.
 const manifest = `
-  ${EAGER.map(name => `import ${name} from './${name}.js'`).join('\n')}
+  ${eager.map(({ name }, at) => `import eager${at} from './${name}.js'`).join('\n')}
   const file = name => './instrumentations/' + name + '.js'
   const load = name => require(file(name)).default
   const patching = (name, at) => (exports, kit) => load(name).modules[at].patch(exports, kit)
@@ -64,7 +65,7 @@ const manifest = `
 
 function entry(definition) {
   const { name, options, modules = [], channels = [] } = definition
-  if (EAGER.includes(name)) return name
+  if (isEager(definition)) return `eager${eager.indexOf(definition)}`
   const text = JSON.stringify(name)
   const met = modules.map(
     (module, at) =>
@@ -144,7 +145,12 @@ await build({
   outdir: out,
   plugins: [apart(source => (source === START ? './start.js' : undefined))],
 })
-await build({ ...write, entryPoints: { cli: 'src/cli/main.ts' }, outdir: out, banner: { js: "#!/usr/bin/env node\n'use strict';" } })
+await build({
+  ...write,
+  entryPoints: { cli: 'src/cli/main.ts' },
+  outdir: out,
+  banner: { js: "#!/usr/bin/env node\n'use strict';" },
+})
 
 // Declarations: those that the two entries reach, from where tsc put them.
 const seen = new Set()

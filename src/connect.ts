@@ -3,11 +3,12 @@ import { subscribe } from 'node:diagnostics_channel'
 import type { Config } from './config/options.js'
 import { ROOT, spanOf } from './context/context.js'
 import { identityOf } from './context/span-identity.js'
-import { active, bind } from './context/storage.js'
+import { active, bind, setBase } from './context/storage.js'
 import { log } from './diagnostics/log.js'
 import type { Report, Target } from './hooks/index.js'
 import { wrap } from './hooks/wrap.js'
 import type { Instrumentation, Kit, Operation } from './instrumentations/define.js'
+import { headerGetter, headerSetter } from './propagation/headers.js'
 import { begin, createGuard, type Guard } from './trace/begin.js'
 import type { Scope, Span } from './trace/span.js'
 import { traced } from './trace/traced.js'
@@ -97,6 +98,16 @@ function createKit<Options extends object>(
         } as never
       })
     },
+    headers() {
+      const headers: Record<string, string> = {}
+      try {
+        core.propagator.inject(active(), headers, headerSetter)
+      } catch (error) {
+        log.debug('%s: headers threw: %s', scope.name, error)
+      }
+      return headers
+    },
+    adopt: headers => setBase(core.propagator.extract(ROOT, headers, headerGetter)),
     bind,
     detach: fn => bind(fn, ROOT),
     rejoin(open, fn, self, args) {

@@ -23,8 +23,9 @@ export function createOtlpSink(config: Config, health: Health): OtlpSink {
   let parts: ReturnType<typeof Delivery.createDelivery> | undefined
   return {
     add(span) {
-      parts ??= load().createDelivery(config, health)
-      parts.queue.add(span)
+      parts ??= load(config, health)
+      if (parts === undefined) health.dropped.failed++
+      else parts.queue.add(span)
     },
     pending: () => parts?.queue.pending() ?? false,
     flush: async () => parts?.queue.flush(),
@@ -52,5 +53,14 @@ export function createOtlpSink(config: Config, health: Health): OtlpSink {
   }
 }
 
-// A file of its own, as a process that makes no spans does not need it: 2 ms of a start.
-const load = (): typeof Delivery => require('./delivery.js') as typeof Delivery
+// A file of its own, as a process that makes no spans does not need it: 2 ms of a start. It may be gone by the time that
+// the first span ends, where the application's folder was replaced under it.
+function load(config: Config, health: Health): ReturnType<typeof Delivery.createDelivery> | undefined {
+  try {
+    const { createDelivery } = require('./delivery.js') as typeof Delivery
+    return createDelivery(config, health)
+  } catch (error) {
+    log.once('delivery', 'spans cannot be delivered: %s', error)
+    return undefined
+  }
+}

@@ -12,6 +12,7 @@ export interface SemanticAttributes {
   'aws.sqs.queue.url'?: string
   'cloud.region'?: string
   'client.address'?: string
+  'code.file.path'?: string
   'code.function.name'?: string
   'db.collection.name'?: string
   'db.namespace'?: string
@@ -29,6 +30,7 @@ export interface SemanticAttributes {
   'exception.message'?: string
   'exception.stacktrace'?: string
   'exception.type'?: string
+  'faas.cron'?: string
   'http.request.method'?: string
   'http.request.method_original'?: string
   'http.request.resend_count'?: number
@@ -61,11 +63,17 @@ export interface SemanticAttributes {
   'network.protocol.name'?: string
   'network.protocol.version'?: string
   'network.transport'?: string
+  'process.command_args'?: readonly string[]
+  'process.executable.name'?: string
+  'process.executable.path'?: string
+  'process.exit.code'?: number
+  'process.pid'?: number
   'rpc.method'?: string
   'rpc.service'?: string
   'rpc.system.name'?: string
   'server.address'?: string
   'server.port'?: number
+  'thread.id'?: number
   'url.full'?: string
   'url.path'?: string
   'url.query'?: string

@@ -184,3 +184,21 @@ test('in a thread of module loaders nothing is started', async t => {
   const { lines } = await run({ code: '', type: 'esm', preload: 'require', flags: ['--import', loader], env })
   assert.equal(lines.filter(line => line.includes('debug: http ')).length, 1)
 })
+
+test('where the package was replaced under a running application, spans are lost and said to be, and nothing else', async () => {
+  const copy = mkdtempSync(join(tmpdir(), 'trace-copy-'))
+  cpSync(join(root, 'dist'), copy, { recursive: true })
+  try {
+    const code = `
+      require(${JSON.stringify(join(copy, 'register.js'))})
+      require('node:fs').rmSync(${JSON.stringify(copy)}, { recursive: true })
+      ${LOADED}`
+    const { spans, lines } = await run({ code, preload: 'none' })
+    assert.deepEqual(spans, [])
+    assert.equal(lines.filter(line => line.includes('spans cannot be delivered: ')).length, 1, lines.join('\n'))
+    assert.equal(lines.filter(line => line.includes('express')).length, 1, lines.join('\n'))
+    assert.match(lines.at(-1) ?? '', /of 2 spans some were lost \(2 failed\)/)
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+})

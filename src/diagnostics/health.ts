@@ -11,7 +11,7 @@ export interface Health {
 
 /**
  * 'full': the queue was. 'refused': by the collector. 'unreachable': no collector took them in time. 'unanswered': sent, but
- * the process ended before the collector said whether it took them. 'failed': they could not be encoded.
+ * the process ended before the collector said whether it took them. 'failed': they could not be encoded, or the package's own files were gone.
  */
 export type DropReason = 'full' | 'refused' | 'unreachable' | 'unanswered' | 'failed'
 

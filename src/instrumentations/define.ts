@@ -6,7 +6,7 @@ import { CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, type SpanDraft, type Span
 export type { Call, OpenCall, Operation, Settled } from '../trace/operation.js'
 export type { SpanDraft, TracedSpan } from '../trace/span.js'
 
-export type Category = 'database' | 'framework' | 'http' | 'messaging'
+export type Category = 'database' | 'framework' | 'http' | 'messaging' | 'process' | 'schedule'
 
 /** An option of one instrumentation: its default, and the sentence that documents it. */
 export interface Option<T> {
@@ -57,6 +57,10 @@ export interface Kit<Options> {
   wrap<T extends object, K extends keyof T>(target: T, method: K, wrapper: (original: T[K]) => T[K]): void
   /** Runs a method's last argument, a callback, in the context of whoever called the method. */
   bindCallback<T extends object, K extends keyof T>(target: T, method: K): void
+  /** The headers that carry what is active now; none where nothing is. Never throws. */
+  headers(): Record<string, string>
+  /** From now on what runs in no context of its own is of the trace that these headers carry. */
+  adopt(headers: Record<string, string>): void
   /** A function that runs in the context that is active now. */
   bind<F extends (...args: any[]) => unknown>(fn: F): F
   /** A function that runs in no context: for what outlives the call that causes it, as a connection does. */

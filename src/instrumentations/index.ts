@@ -2,10 +2,47 @@
 
 import amqplib from './amqplib.js'
 import awsSdkClientSqs from './aws-sdk-client-sqs.js'
+import bull from './bull.js'
+import bullmq from './bullmq.js'
+import childProcess from './child-process.js'
+import cron from './cron.js'
+import croner from './croner.js'
 import type { Instrumentation } from './define.js'
 import express from './express.js'
+import graphileWorker from './graphile-worker.js'
 import http from './http.js'
+import kafkajs from './kafkajs.js'
+import mqtt from './mqtt.js'
+import nats from './nats.js'
+import nodeCron from './node-cron.js'
+import nodeSchedule from './node-schedule.js'
 import pg from './pg.js'
+import pgBoss from './pg-boss.js'
+import piscina from './piscina.js'
 import undici from './undici.js'
+import workerThreads from './worker-threads.js'
+import workerpool from './workerpool.js'
 
-export const instrumentations: readonly Instrumentation[] = [amqplib, awsSdkClientSqs, express, http, pg, undici]
+export const instrumentations: readonly Instrumentation[] = [
+  amqplib,
+  awsSdkClientSqs,
+  bull,
+  bullmq,
+  childProcess,
+  cron,
+  croner,
+  express,
+  graphileWorker,
+  http,
+  kafkajs,
+  mqtt,
+  nats,
+  nodeCron,
+  nodeSchedule,
+  pg,
+  pgBoss,
+  piscina,
+  undici,
+  workerThreads,
+  workerpool,
+]

@@ -15,15 +15,18 @@ const MAX_LINES = 150
 const LONGER: Record<string, string> = {
   amqplib: 'two APIs, promises and callbacks; publish, confirm, consume and get',
   'aws-sdk-client-sqs': 'sending, receiving, and what is done with each received message, batches with links',
+  'child-process': 'programs that are waited for and not, and their environment',
   express: 'two majors with different routers, mounted routes, error middleware, layers',
   'graphile-worker': 'its own queries stand in ten files; runs end where it stores how they ended',
   http: 'server and client, and every form in which Node takes headers',
   kafkajs: 'producers, batches, transactions and consumers of two majors; headers beside what the application has',
-  mqtt: 'two versions of the protocol, and what is sent before there is a connection',
-  nats: 'two generations of the client, requests and replies, JetStream and its consumers',
+  mqtt: 'publish until its callback, filters and groups, all events of a client',
+  nats: 'two generations of packages; callbacks, loops, requests, JetStream',
   pg: 'promises, callbacks, query objects, cursors and streams',
   'pg-boss': 'sending, bulk, publish, fetch, settling, handlers of one job or a batch, two majors',
+  piscina: 'both sides of a task, and two ways in which it reaches a worker',
   undici: 'two sets of channels, and what is told of redirects and retries',
+  workerpool: 'both sides of a task, in threads and in processes',
 }
 
 /** The file's code without comments: what is said there breaks no rule. */
