@@ -137,13 +137,14 @@ function writeScope(scope: Scope): void {
 /** Span as field 2 of ScopeSpans. */
 function writeSpan(span: EndedSpan, attributeCount: number, maxLength: number): void {
   const start = open(0x12, MANY)
-  const { idBytes, idAt = 0 } = span
-  if (idBytes !== undefined && span.isRoot === true) writeId(0x0a, idBytes, idAt - 16, 16)
+  const { traceIdBytes, idBytes, parentIdBytes } = span
+  if (traceIdBytes !== undefined) writeId(0x0a, traceIdBytes, span.traceIdAt as number, 16)
   else writeHex(0x0a, span.traceId, 32)
-  if (idBytes !== undefined) writeId(0x12, idBytes, idAt, 8)
+  if (idBytes !== undefined) writeId(0x12, idBytes, span.idAt as number, 8)
   else writeHex(0x12, span.spanId, 16)
   if (span.traceState !== undefined) writeText(0x1a, span.traceState)
-  if (span.parentSpanId !== undefined) writeHex(0x22, span.parentSpanId, 16)
+  if (parentIdBytes !== undefined) writeId(0x22, parentIdBytes, span.parentIdAt as number, 8)
+  else if (span.parentSpanId !== undefined) writeHex(0x22, span.parentSpanId, 16)
   writeText(0x2a, span.name)
   writeUint(0x30, span.kind + 1)
   writeTime(0x39, span.startMs)

@@ -112,14 +112,14 @@ function traceLayer(Layer: { prototype: object }, kit: Kit<Options>): void {
   const handlers = kit.options.layers !== 'none'
 
   const request = (original: RunsRequest): RunsRequest =>
-    function (req) {
+    function (req, res, next) {
       const progress = progressHere(req)
       if (progress === undefined || this.handle.length > 3) return Reflect.apply(original, this, arguments as never)
       const kind = advance(progress, this)
       if (kind === undefined || !(kind === 'request handler' ? handlers : every)) {
         return Reflect.apply(original, this, arguments as never)
       }
-      return follow(kit, { kind, layer: this, progress }, original, this, [...arguments])
+      return follow(kit, { kind, layer: this, progress }, original, this, [req, res, next])
     }
 
   const error = (original: RunsError): RunsError =>

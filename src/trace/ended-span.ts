@@ -41,10 +41,13 @@ export interface SpanLink {
 }
 
 export interface EndedSpan {
-  /** Where the ids are bytes still: the span id is the eight bytes from `idAt` on, the trace id the 16 before them if `isRoot`. */
+  /** Where the ids are bytes still: from `idAt`, `traceIdAt` and `parentIdAt` on. */
   readonly idBytes?: Uint8Array | undefined
   readonly idAt?: number
-  readonly isRoot?: boolean
+  readonly traceIdBytes?: Uint8Array | undefined
+  readonly traceIdAt?: number
+  readonly parentIdBytes?: Uint8Array | undefined
+  readonly parentIdAt?: number
   readonly traceId: string
   readonly spanId: string
   readonly parentSpanId: string | undefined

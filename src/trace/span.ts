@@ -64,10 +64,13 @@ export interface SpanHost {
 export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSpan {
   readonly idBytes: Buffer
   readonly idAt: number
-  readonly isRoot: boolean
+  readonly traceIdBytes: Buffer | undefined
+  readonly traceIdAt: number
+  readonly parentIdBytes: Buffer | undefined
+  readonly parentIdAt: number
   private traceText: string | undefined
   private spanText: string | undefined
-  readonly parentSpanId: string | undefined
+  private parentText: string | undefined
   readonly parentIsRemote: boolean
   readonly traceFlags: number
   readonly traceState: string | undefined
@@ -103,10 +106,15 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
     super()
     this.idBytes = idBytes
     this.idAt = idAt
-    this.isRoot = parent === undefined
-    this.traceText = parent === undefined ? undefined : parent.traceId
+    const local = parent instanceof Span ? parent : undefined
+    const remote = local === undefined ? parent : undefined
+    this.traceIdBytes = local === undefined ? (parent === undefined ? idBytes : undefined) : local.traceIdBytes
+    this.traceIdAt = local === undefined ? idAt - TRACE_ID_BYTES : local.traceIdAt
+    this.parentIdBytes = local?.idBytes
+    this.parentIdAt = local === undefined ? 0 : local.idAt
+    this.traceText = local === undefined ? remote?.traceId : local.traceText
     this.spanText = undefined
-    this.parentSpanId = parent === undefined ? undefined : parent.spanId
+    this.parentText = remote?.spanId
     this.parentIsRemote = parent === undefined ? false : parent.isRemote
     this.traceFlags = traceFlags
     this.traceState = traceState
@@ -130,13 +138,18 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
   }
 
   get traceId(): string {
-    this.traceText ??= traceIdText(this.idBytes, this.idAt - TRACE_ID_BYTES)
+    this.traceText ??= traceIdText(this.traceIdBytes as Buffer, this.traceIdAt)
     return this.traceText
   }
 
   get spanId(): string {
     this.spanText ??= spanIdText(this.idBytes, this.idAt)
     return this.spanText
+  }
+
+  get parentSpanId(): string | undefined {
+    if (this.parentIdBytes !== undefined) this.parentText ??= spanIdText(this.parentIdBytes, this.parentIdAt)
+    return this.parentText
   }
 
   get isRemote(): boolean {
