@@ -13,7 +13,13 @@ function measured(title, columns) {
   const section = results.split(`\n## ${title}\n`)[1]?.split('\n## ')[0]
   if (section === undefined) throw new Error(`bench/RESULTS.md has no table ${title}`)
   const rows = section.split('\n').filter(line => line.startsWith('|'))
-  const short = rows.map(row => `${row.split('|').slice(0, columns + 1).join('|')}|`)
+  const short = rows.map(
+    row =>
+      `${row
+        .split('|')
+        .slice(0, columns + 1)
+        .join('|')}|`,
+  )
   return `${title}:\n\n${short.join('\n')}\n`
 }
 
