@@ -4,8 +4,8 @@ const CONTEXT = 'Symbol\\((?:async_id_symbol|trigger_async_id_symbol|kResourceSt
 
 export const ALLOWED = [
   {
-    because: 'the trace goes with a request that is sent',
-    pattern: new RegExp(`${HEADER}, |(, )?${HEADER}(\\\\r\\\\n)?`, 'g'),
+    because: 'the trace goes with what is sent; but never in what the application has given',
+    pattern: new RegExp(`(?<!^given: .*)(${HEADER}, |(, )?${HEADER}(\\\\r\\\\n)?)`, 'gm'),
     becomes: '',
   },
   {

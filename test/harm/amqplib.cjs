@@ -68,7 +68,10 @@ const scenes = (name, library) => ({
     t.observe('sendToQueue returns', channel.sendToQueue(queue, body, undefined, t.heard('confirm')))
     await t.outcome('waitForConfirms', () => channel.waitForConfirms())
     t.observe('unconfirmed', channel.unconfirmed)
-    t.observe('given', options)
+    const open = { headers: { own: 2 } }
+    channel.publish('', 'nowhere', body, open)
+    await t.outcome('waitForConfirms', () => channel.waitForConfirms())
+    t.observe('given', options, open)
     const first = await t.outcome('get', () => channel.get(queue))
     t.observe('message', seen(first), Reflect.ownKeys(first))
     t.observe('nack returns', channel.nack(first, false, true))

@@ -68,10 +68,11 @@ const scenes = library => ({
       t.observe('mounted', req.baseUrl, req.url, req.params)
       next()
     })
-    router.get(['/a', /^\/b.*$/], (_req, _res, next) => t.observe('next returns', next()), [
-      (_req, _res, next) => next(),
-      (req, res) => res.send(req.baseUrl + req.route.path),
-    ])
+    router.get(
+      ['/a', /^\/b.*$/],
+      (_req, _res, next) => t.observe('next returns', next.name, next.length, Reflect.ownKeys(next), next()),
+      [(_req, _res, next) => next(), (req, res) => res.send(req.baseUrl + req.route.path)],
+    )
     router.get('/leave', (_req, _res, next) => next('router'))
     app.use(['/mount/:name', '/other'], router)
     app.use('/mount', (_req, res) => res.send('left'))

@@ -58,10 +58,13 @@ const scenes = (library, version) => ({
       client.publish(topic, Buffer.from('bytes'), { qos: 2 }, error => heard(error)),
     )
     await arrived(3)
-    t.observe('given', options)
+    const open = { qos: 1, properties: { userProperties: { own: 'y' } } }
+    await called(t, 'publish', heard => client.publish(topic, 'with open options', open, error => heard(error)))
+    await arrived(4)
+    t.observe('given', options, open)
     if (client.publishAsync) {
       await t.outcome('publishAsync', async () => (await client.publishAsync(topic, 'async', { qos: 1 }))?.cmd)
-      await arrived(4)
+      await arrived(5)
     }
     for (const bad of [
       () => client.publish(),

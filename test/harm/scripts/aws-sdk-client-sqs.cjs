@@ -226,4 +226,11 @@ module.exports = {
       client.destroy()
     },
   },
+  crashes: {
+    async 'nobody waits for a message that cannot be sent'(t) {
+      const { sdk, client, QueueUrl } = await start(t)
+      t.observe('send returns', client.send(new sdk.SendMessageCommand({ QueueUrl: `${QueueUrl}-missing`, ...body })))
+      await new Promise(resolve => setTimeout(resolve, 5_000))
+    },
+  },
 }

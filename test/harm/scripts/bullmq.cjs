@@ -28,12 +28,13 @@ module.exports = {
       t.observe('add returns', promise.constructor === Promise)
       const job = t.name(await promise, 'job')
       t.observe('job', job.constructor.name, Reflect.ownKeys(job).map(String), stored(job))
-      const bulk = await queue.addBulk([
+      const open = [
         { name: 'a', data: 1, opts: { jobId: 'two' } },
         { name: 'fails', data: 2, opts: { jobId: 'three' } },
-      ])
+      ]
+      const bulk = await queue.addBulk(open)
       t.observe('bulk', bulk.map(stored))
-      t.observe('given', data, options)
+      t.observe('given', data, options, open)
       let done
       const all = new Promise(resolve => (done = resolve))
       let count = 0

@@ -14,12 +14,14 @@ module.exports = {
       const { port, url, close } = await t.rawServer('the server')
       const header = name => ({ hostname: '127.0.0.1', port, path: `/${name}`, headers: { B: '1', a: ['2', '3'] } })
       const frozen = Object.freeze({ ...header('frozen'), headers: Object.freeze({ Own: 'x' }) })
+      const open = header('open')
       const ends = [
         ['text', () => http.get(`${url}/text`)],
         ['URL', () => http.get(new URL(`${url}/url?a=b#c`))],
         ['options', () => http.get(header('options'))],
         ['text and options', () => http.get(`${url}/a`, { path: '/b', method: 'delete' })],
         ['frozen', () => http.get(frozen)],
+        ['open', () => http.get(open)],
         ['flat headers', () => http.get({ ...header('flat'), headers: ['Host', 'x', 'A', '1', 'A', '2'] })],
         [
           'pairs',
@@ -69,7 +71,7 @@ module.exports = {
         await watch(t, label, req)
         req.agent?.destroy?.()
       }
-      t.observe('given', frozen)
+      t.observe('given', frozen, open)
       await close()
     },
 

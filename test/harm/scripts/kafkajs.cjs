@@ -47,14 +47,15 @@ module.exports = {
         'sent',
         (await promise).map(({ topicName, partition, errorCode }) => [topicName, partition, errorCode]),
       )
+      const open = [{ value: 'batch', partition: 0, headers: { own: '1' } }]
       const batch = await producer.sendBatch({
-        topicMessages: [{ topic, messages: [{ value: 'batch', partition: 0 }] }],
+        topicMessages: [{ topic, messages: open }],
       })
       t.observe(
         'sent',
         batch.map(({ topicName, errorCode }) => [topicName, errorCode]),
       )
-      t.observe('given', record, messages)
+      t.observe('given', record, messages, open)
       const consumer = kafka.consumer({ groupId: `${topic}-group`, maxWaitTimeInMs: 100 })
       look(t, 'consumer', consumer)
       await consumer.connect()

@@ -78,7 +78,10 @@ module.exports = {
       const early = called(t, 'early query', heard => client.query('select 0 as zero', heard))
       await called(t, 'connect', heard => client.connect(heard))
       await early
+      // In the tick in which pg tells that there is nothing more to do.
+      client.once('drain', () => t.observe('drained'))
       await called(t, 'query', heard => client.query('select 1 as one', heard))
+      t.observe('called back')
       await called(t, 'query with values', heard => client.query('select $1::int as n', [2], heard))
       await called(t, 'query of a config', heard => client.query({ text: 'select 3 as n' }, heard))
       await called(t, 'query that fails', heard => client.query('selec', heard))
