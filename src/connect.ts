@@ -8,6 +8,7 @@ import { log } from './diagnostics/log.js'
 import type { Report, Target } from './hooks/index.js'
 import { wrap } from './hooks/wrap.js'
 import type { Instrumentation, Kit, Operation } from './instrumentations/define.js'
+import { environmentName } from './propagation/environment.js'
 import { headerGetter, headerSetter } from './propagation/headers.js'
 import { begin, createGuard, type Guard } from './trace/begin.js'
 import type { Scope, Span } from './trace/span.js'
@@ -18,15 +19,21 @@ import { version } from './version.js'
 /** The targets of all definitions; their channels are listened to at once, as a channel needs no module to be loaded. */
 export function connect(definitions: readonly Instrumentation[], config: Config, core: TracerCore): Target[] {
   const targets: Target[] = []
+  const { maxAgeMs } = config.async
   for (const definition of definitions) {
     const scope: Scope = { name: `@org/trace/${definition.name}`, version }
     const options = config.instrumentations[definition.name] ?? {}
     for (const { name, versions, file, patch } of definition.modules ?? []) {
-      targets.push({ name, versions, file, apply: (exports, v) => patch(exports, createKit(core, scope, options, v)) })
+      targets.push({
+        name,
+        versions,
+        file,
+        apply: (exports, v) => patch(exports, createKit(core, scope, options, v, maxAgeMs)),
+      })
     }
     for (const channel of definition.channels ?? []) {
       const label = `${definition.name} on ${channel.name}`
-      const kit = createKit(core, scope, options, process.versions.node)
+      const kit = createKit(core, scope, options, process.versions.node, maxAgeMs)
       fenced(label, () => subscribe(channel.name, fenced(label, channel.listen(kit))))(undefined)
     }
   }
@@ -72,6 +79,7 @@ function createKit<Options extends object>(
   scope: Scope,
   options: Options,
   version: string,
+  maxAgeMs: number,
 ): Kit<Options> {
   const guards = new Map<Operation<any>, Guard>()
   const guardOf = (operation: Operation<any>): Guard => {
@@ -107,7 +115,8 @@ function createKit<Options extends object>(
       }
       return headers
     },
-    adopt: headers => setBase(core.propagator.extract(ROOT, headers, headerGetter)),
+    adopt: headers => setBase(core.propagator.extract(ROOT, headers, headerGetter), maxAgeMs),
+    environmentName,
     bind,
     detach: fn => bind(fn, ROOT),
     rejoin(open, fn, self, args) {

@@ -4,7 +4,6 @@ import { isMainThread } from 'node:worker_threads'
 import { environment, loadConfig } from './config/load.js'
 import type { Config, Options } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
-import { ROOT } from './context/context.js'
 import { contextManager, setBase } from './context/storage.js'
 import { createHealth } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
@@ -71,10 +70,7 @@ function start(config: Config): Running {
       log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')
     return nothing
   }
-  const inherited = extractEnvironment(propagator, environment)
-  setBase(inherited)
-  // What runs for long has another reason to do something than whoever started it.
-  if (inherited !== ROOT) setTimeout(setBase, config.async.maxAgeMs, ROOT).unref()
+  setBase(extractEnvironment(propagator, environment), config.async.maxAgeMs)
   // Disabled, the SDK still propagates for code that uses the API (specification/configuration/sdk-environment-variables.md).
   if (config.disabled) {
     setGlobals(undefined, contextManager, propagator)

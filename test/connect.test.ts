@@ -26,7 +26,7 @@ async function run(body: string) {
       const operation = { start: () => ({ name: 'call', kind: 0, attributes: {} }) }
       const target = patch => ({ name: 'lib', versions: '>=1 <2', patch })
       const start = definition =>
-        install(connect([{ name: 'lib', title: 'Lib', category: 'http', ...definition }], { instrumentations: {} }, core), report)
+        install(connect([{ name: 'lib', title: 'Lib', category: 'http', ...definition }], { instrumentations: {}, async: {} }, core), report)
       ${body}`,
   })
   const { code, stdout, stderr } = await runApp({ script: join(folder, 'app.cjs'), preload: 'none' })

@@ -53,7 +53,8 @@ export function createSide(file) {
   const operation = { start: () => ({ name: NAME, kind: 2, attributes: attributes() }) }
   const patch = (exports, kit) => kit.trace(exports, 'call', operation)
   const definition = { name: 'bench', modules: [{ name: 'bench', versions: '1.x', patch }] }
-  for (const target of parts.connect([definition], { instrumentations: {} }, core)) target.apply(library, '1.0.0')
+  for (const target of parts.connect([definition], { instrumentations: {}, async: {} }, core))
+    target.apply(library, '1.0.0')
   const encoder = parts.createProtoEncoder({ 'service.name': 'bench' }, limits)
 
   return {

@@ -7,9 +7,13 @@ const storage = new AsyncLocalStorage<Context>()
 
 let base: Context = ROOT
 
-/** From now on what runs in no context runs in this one. */
-export const setBase = (context: Context): void => {
+/** For so long what runs in no context runs in this one: after that it has another reason than whoever started it. */
+export function setBase(context: Context, forMs: number): void {
   base = context
+  if (context === ROOT) return
+  setTimeout(() => {
+    if (base === context) base = ROOT
+  }, forMs).unref()
 }
 
 export const active = (): Context => storage.getStore() ?? base

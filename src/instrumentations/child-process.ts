@@ -75,12 +75,12 @@ type Spawning = Call<Child, [Spawn], number> & { exitCode?: number; signal?: str
 
 const running = createStamp<() => void>()
 
-const spawning = ({ options: { arguments: withArguments } }: Kit<Options>): Operation<Spawning> => ({
+const spawning = (kit: Kit<Options>): Operation<Spawning> => ({
   inside: 'none',
   needsParent: true,
   start: ({ args: [{ file, args = [] }] }) => {
     const { name, attributes } = describe(file)
-    return client(name, { ...attributes, 'process.command_args': withArguments ? args.map(String) : undefined })
+    return client(name, { ...attributes, 'process.command_args': kit.options.arguments ? args.map(String) : undefined })
   },
   inject(call, headers) {
     const [options] = call.args
@@ -88,7 +88,7 @@ const spawning = ({ options: { arguments: withArguments } }: Kit<Options>): Oper
     if (options.envPairs === undefined) return
     const pairs = new Map(options.envPairs.map(pair => [pair.slice(0, pair.indexOf('=', 1)), pair] as const))
     const own = (variable: string) => pairs.get(variable)?.slice(variable.length + 1)
-    for (const [variable, value] of variablesToSet(headers, own, !options.env)) {
+    for (const [variable, value] of variablesToSet(kit, headers, own, !options.env)) {
       pairs.set(variable, `${variable}=${value}`)
     }
     call.args = [Object.assign(Object.create(null), options, { envPairs: [...pairs.values()] })]
@@ -136,12 +136,13 @@ function waiting(kit: Kit<Options>, read: (args: readonly unknown[]) => Program)
   return {
     inside: 'none',
     needsParent: true,
+    callsBack: false,
     start({ args }) {
       const { file, args: given, optionsAt } = read(args)
       const shell =
         read === shellCallOf ? ((args[optionsAt] as Given)?.shell ?? true) : (args[optionsAt] as Given)?.shell
-      // Node throws, and says why; a callback, which it does not call, would be waited for.
-      if (typeof file !== 'string' || typeof args.at(-1) === 'function') return undefined
+      // Node throws, and says why.
+      if (typeof file !== 'string' || file === '') return undefined
       const { name, attributes } = describe(shell ? shellOf(shell) : file)
       const told = [file, ...(Array.isArray(given) ? given : [])].map(String)
       return client(name, { ...attributes, 'process.command_args': kit.options.arguments ? told : undefined })
@@ -154,7 +155,7 @@ function waiting(kit: Kit<Options>, read: (args: readonly unknown[]) => Program)
       const env: Variables = {}
       // As Node does, with what is inherited.
       for (const variable in given ?? inherited) env[variable] = (given ?? inherited)[variable]
-      for (const [variable, value] of variablesToSet(headers, name => env[name], !given)) env[variable] = value
+      for (const [variable, value] of variablesToSet(kit, headers, name => env[name], !given)) env[variable] = value
       const copy = Object.assign(Object.create(Object.getPrototypeOf(options ?? {})), options, { env })
       call.args = Object.assign(call.args.slice(), { [optionsAt]: copy })
     },
@@ -178,10 +179,9 @@ const shellOf = (shell: unknown): string => {
   return process.platform === 'win32' ? 'cmd.exe' : '/bin/sh'
 }
 
-const variableOf = (header: string): string => header.toUpperCase().replace(/[^A-Z\d_]/g, '_')
-
 /** The variables to set, name and value: what the application has set itself stays, what it has inherited does not. */
 function variablesToSet(
+  { environmentName: variableOf }: Kit<Options>,
   headers: Record<string, string>,
   own: (variable: string) => string | undefined,
   areInherited: boolean,

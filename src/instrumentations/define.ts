@@ -57,9 +57,11 @@ export interface Kit<Options> {
   wrap<T extends object, K extends keyof T>(target: T, method: K, wrapper: (original: T[K]) => T[K]): void
   /** Runs a method's last argument, a callback, in the context of whoever called the method. */
   bindCallback<T extends object, K extends keyof T>(target: T, method: K): void
+  /** The environment variable that carries a trace header. */
+  environmentName(header: string): string
   /** The headers that carry what is active now; none where nothing is. Never throws. */
   headers(): Record<string, string>
-  /** From now on what runs in no context of its own is of the trace that these headers carry. */
+  /** What runs in no context of its own is of the trace that these headers carry, as long as that is not old. */
   adopt(headers: Record<string, string>): void
   /** A function that runs in the context that is active now. */
   bind<F extends (...args: any[]) => unknown>(fn: F): F

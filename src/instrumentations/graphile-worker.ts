@@ -226,16 +226,18 @@ function patchCron(exports: { runCron: Wrapped }, kit: Kit<Options>): void {
 function describe(
   operation: string,
   type: SemanticAttributes['messaging.operation.type'],
-  task: string,
+  task: unknown,
   id?: string,
 ): [name: string, attributes: SemanticAttributes] {
+  // What is no name, Graphile Worker refuses.
+  const name = typeof task === 'string' ? task : undefined
   return [
-    `${operation} ${task}`,
+    name === undefined ? operation : `${operation} ${name}`,
     {
       'messaging.system': 'graphile-worker',
       'messaging.operation.name': operation,
       'messaging.operation.type': type,
-      'messaging.destination.name': task,
+      'messaging.destination.name': name,
       'messaging.message.id': id,
     },
   ]

@@ -87,6 +87,8 @@ const headersOf = createStamp<Headers>()
 
 const running: Operation<Call<Pool, [unknown, Partial<Place>?]>> = {
   inside: 'none',
+  // A task may be anything.
+  callsBack: false,
   start({ self, args: [, options] }) {
     const filename = options?.filename ?? self.options.filename
     const { name, attributes } = describe(filename, options?.name ?? self.options.name)
@@ -149,7 +151,7 @@ function followTasks(port: MessagePort, kit: Kit<object>): void {
   kit.wrap(port, 'on', on => {
     return function (this: MessagePort, event: string, listener: (message: Message) => void) {
       if (event !== 'message') return Reflect.apply(on, this, [event, listener] as never)
-      perform = listener
+      perform = message => Reflect.apply(listener, this, [message])
       return Reflect.apply(on, this, [event, begin] as never)
     } as typeof on
   })

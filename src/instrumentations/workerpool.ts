@@ -157,13 +157,13 @@ interface Response {
  */
 function followTasks(kit: Kit<object>): () => void {
   const open = new Map<unknown, { readonly task: Task; readonly call: OpenCall<Task> }>()
-  const perform = (listener: (request: Message) => void, request: Message): void => {
+  const perform = (listener: (request: Message) => void, self: unknown, request: Message): void => {
     const task: Task = { request }
     const call = isTask(request) ? kit.begin(processing, task) : undefined
-    if (call === undefined) listener(request)
+    if (call === undefined) Reflect.apply(listener, self, [request])
     else {
       open.set(request.id, { task, call })
-      call.run(listener, undefined, [request])
+      call.run(listener, self, [request])
     }
   }
   const answered = ({ id, isEvent, error }: Response): void => {
@@ -184,7 +184,10 @@ function followTasks(kit: Kit<object>): () => void {
       returnOn()
       // A thread's way to answer is bound by now; a process's is looked up for each answer.
       if (parentPort !== null) returnSend()
-      return Reflect.apply(on, this, [event, (request: Message) => perform(listener, request)])
+      const heard = function (this: unknown, request: Message): void {
+        perform(listener, this, request)
+      }
+      return Reflect.apply(on, this, [event, heard])
     } as typeof on
   })
   const answering = (send: Function) => {

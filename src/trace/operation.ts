@@ -27,6 +27,8 @@ export interface Operation<M extends object> {
   readonly needsParent?: true
   /** The names of the headers that `extract` gives are in lower case, as Node's are: no others are looked for. */
   readonly lowerCase?: true
+  /** Wrapped methods only: a last argument that is a function is no callback that is told how the call ended. */
+  readonly callsBack?: false
   /** Return undefined to leave this call untraced. */
   start(call: M): SpanDraft | undefined
   /** Incoming work only: where the caller's trace headers are. The span becomes their child. */

@@ -30,7 +30,7 @@ export function traced<This, Args extends unknown[], R>(
 
     const last = call.args.length - 1
     const callback: unknown = call.args[last]
-    const calledBack = typeof callback === 'function'
+    const calledBack = typeof callback === 'function' && operation.callsBack !== false
     if (calledBack) {
       const resume = bind(callback as (...a: any[]) => unknown, active())
       // A copy: `inject` may have put the customer's own array here.

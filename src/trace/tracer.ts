@@ -74,14 +74,16 @@ function createTracer(core: TracerCore, scope: Scope): Tracer {
     const parentSpan = options?.root === true ? undefined : spanOf(context)
     const parent = identityOf(parentSpan)
     const idAt = drawIds(parent)
-    if (isSuppressed(context) || !core.sampler(parent, page, idAt - TRACE_ID_BYTES)) {
-      if (parent === undefined) return new UnsampledRoot(page, idAt)
+    // The name may be an object whose `toString` makes spans, and with them the next page.
+    const bytes = page
+    if (isSuppressed(context) || !core.sampler(parent, bytes, idAt - TRACE_ID_BYTES)) {
+      if (parent === undefined) return new UnsampledRoot(bytes, idAt)
       const flags = parent.traceFlags & RANDOM
-      return new NonRecordingSpan(parent.traceId, spanIdText(page, idAt), flags, parent.traceState, false)
+      return new NonRecordingSpan(parent.traceId, spanIdText(bytes, idAt), flags, parent.traceState, false)
     }
     const draft: SpanDraft = { name: String(name), kind: kindOf(options?.kind), attributes: {} }
     const startMs = options?.startTime === undefined ? undefined : toMs(options.startTime, anchorAt(performance.now()))
-    const span = startSpan(core, scope, parent, draft, parentSpan, startMs, idAt)
+    const span = startSpan(core, scope, parent, draft, parentSpan, startMs, idAt, bytes)
     if (options?.attributes !== undefined) span.setAttributes(options.attributes)
     if (Array.isArray(options?.links)) for (const link of options.links as Link[]) span.addLink(link)
     return span

@@ -135,12 +135,12 @@ for (const type of ['cjs', 'esm'] as const) {
           say(execSync('printf x', () => {}).toString())
         })
         say(execSync('printf f').toString())`,
-        { type, spans: 7 },
+        { type, spans: 8 },
       )
       assert.deepEqual(said, ['a', 'b', 'c', 'd', 'e', '', 'x', 'f'])
       oneTrace(spans)
       const [printf, sh] = [ran('printf'), ran('sh', { 'process.executable.path': '/bin/sh' })]
-      assertTree(spans, [request([printf, sh, ran('bash'), sh, printf, ran('true')])])
+      assertTree(spans, [request([printf, sh, ran('bash'), sh, printf, ran('true'), sh])])
     })
 
     test('a Node process goes on with the trace, and so does what it starts', async () => {

@@ -536,3 +536,11 @@ test('an operation whose end is not a return: begin, run, end once', () => {
   assert.equal(only(ended).statusMessage, 'cut')
   assert.equal(finished.length, 1)
 })
+
+test('a last argument that is a function and no callback is handed on as it is', () => {
+  const { trace, ended } = createTestTracer()
+  const task = () => undefined
+  const given = trace((fn: () => void) => fn, { callsBack: false })(task)
+  assert.equal(given, task)
+  only(ended)
+})
