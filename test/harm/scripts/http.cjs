@@ -118,7 +118,8 @@ module.exports = {
         socket.destroy()
       })
       for (const path of ['/reset', '/cut', '/500']) await watch(t, path, http.get({ port, path, agent: false }))
-      const timed = http.get({ port, path: '/silent', timeout: 20, agent: false })
+      // Long enough for the server to have got it, on a busy machine, too.
+      const timed = http.get({ port, path: '/silent', timeout: 500, agent: false })
       timed.on('timeout', () => timed.destroy())
       await watch(t, 'timed out', timed)
       const destroyed = http.get({ port, path: '/silent', agent: false })
