@@ -98,7 +98,17 @@ const startPlugins = [listed, apart(source => (parts.has(source) ? `./${parts.ge
 const ofStart = new Set(inputsOf(await build({ ...common, entryPoints: [START], outdir: out, plugins: startPlugins })))
 const ofParts = inputsOf(await build({ ...common, entryPoints: [...parts.keys()], outdir: out }))
 const shared = ofParts.filter(source => ofStart.has(source) && source !== LIST)
-const keyOf = source => `_${shared.indexOf(source)}`
+/** What each of them exports, as a pair: its name there, and the one that it has among the exports of start.js. */
+const namesOf = new Map()
+for (const [at, source] of shared.entries()) {
+  const alone = await build({ ...common, format: 'esm', entryPoints: [source], outdir: out })
+  const [{ exports }] = Object.values(alone.metafile.outputs)
+  namesOf.set(
+    source,
+    exports.filter(name => name !== 'default').map(name => [name, `_${at}_${name}`]),
+  )
+}
+const listOf = (source, pair) => namesOf.get(source).map(pair).join()
 
 const write = { ...common, write: true }
 const { metafile } = await build({
@@ -106,7 +116,8 @@ const { metafile } = await build({
   stdin: {
     contents: [
       `export * from './${START}'`,
-      ...shared.map(source => `export * as ${keyOf(source)} from './${source}'`),
+      // Flat, as a namespace of each module would be made at every start.
+      ...shared.map(source => `export { ${listOf(source, ([name, key]) => `${name} as ${key}`)} } from './${source}'`),
     ].join('\n'),
     resolveDir: '.',
     loader: 'ts',
@@ -120,13 +131,12 @@ const fromStart = start => ({
   name: 'from-start',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^trace:start$/ }, () => ({ path: start, external: true }))
-    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const source = sourceOf({ path, resolveDir: '.' })
       if (!shared.includes(source)) return undefined
-      const alone = await build({ ...common, format: 'esm', entryPoints: [source], outdir: out })
-      const [{ exports }] = Object.values(alone.metafile.outputs)
-      const names = exports.filter(name => name !== 'default').join()
-      return { contents: `export const { ${names} } = require('trace:start').${keyOf(source)}` }
+      return {
+        contents: `export const { ${listOf(source, ([name, key]) => `${key}: ${name}`)} } = require('trace:start')`,
+      }
     })
   },
 })

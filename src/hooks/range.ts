@@ -18,4 +18,5 @@ function compare(a: string, b: string): number {
   return 0
 }
 
-const numbersOf = (version: string): number[] => version.split(/[.+-]/, 3).map(Number)
+// `parseInt` ends where a prerelease or a build begins.
+const numbersOf = (version: string): number[] => version.split('.', 3).map(part => Number.parseInt(part, 10))
