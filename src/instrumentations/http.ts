@@ -24,7 +24,7 @@ import {
   serverCall,
   splitHost,
 } from './shared/http.js'
-import { answeredBy, type Emit, isHeard, type Listeners, passing } from './shared/http-events.js'
+import { answeredBy, type Emit, isHeard, isUnconnected, type Listeners, passing } from './shared/http-events.js'
 import { type AgentOptions, targetOf, withListed } from './shared/http-requests.js'
 import { createStamp } from './shared/stamp.js'
 
@@ -88,8 +88,12 @@ function traceServers({ Server, IncomingMessage }: typeof import('node:http'), k
 const rejoinEvents = (emit: IncomingMessage['emit'], kit: Kit<object>): IncomingMessage['emit'] => {
   const pass = passing(emit as Emit)
   return function (this: IncomingMessage & Listeners, event: string, subject: unknown) {
-    const open = isHeard(this, event) ? serverCall.get(this) : undefined
+    const heard = isHeard(this, event)
+    const open = heard || event === 'aborted' ? serverCall.get(this) : undefined
     if (open === undefined) return pass(this, event, subject, arguments)
+    // A pipelined response that never had the connection is not closed with it.
+    if (event === 'aborted' && open.call.res?.socket === null) open.end(open.call)
+    if (!heard) return pass(this, event, subject, arguments)
     return kit.rejoin(open, emit as Emit, this, arguments as never)
   } as Emit as IncomingMessage['emit']
 }
@@ -98,9 +102,10 @@ const overhearResponse = (emit: ServerResponse['emit'], kit: Kit<object>): Serve
   const pass = passing(emit as Emit)
   return function (this: ServerResponse & Listeners, event: string, subject: unknown) {
     const heard = isHeard(this, event)
-    const open = heard || event === 'close' ? answeredBy(this) : undefined
+    const isEnd = event === 'close' || (event === 'finish' && isUnconnected(this))
+    const open = heard || isEnd ? answeredBy(this) : undefined
     if (open === undefined) return pass(this, event, subject, arguments)
-    if (event === 'close') open.end(open.call)
+    if (isEnd) open.end(open.call)
     if (!heard) return pass(this, event, subject, arguments)
     return kit.rejoin(open, emit as Emit, this, arguments as never)
   } as Emit as ServerResponse['emit']

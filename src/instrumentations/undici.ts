@@ -182,6 +182,8 @@ const outgoing: Operation<Exchange> = {
 // A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status);
 // undici 6 drops in this way an answer that it is going to ask for again.
 function isCancelling(error: unknown): boolean {
+  // What a body was cancelled with; undici itself does so where nobody has read a response and it is garbage.
+  if (typeof error === 'string') return true
   const { name, code } = (error ?? {}) as { name?: string; code?: string }
   return name === 'AbortError' || name === 'TimeoutError' || code === 'UND_ERR_ABORTED' || code === 'UND_ERR_REQ_RETRY'
 }

@@ -64,6 +64,14 @@ const rows: Record<string, Expected> = {
     unordered: true,
     contexts: { 'server /1': 'below', 'server /2': 'below', 'server /3': 'below' },
   },
+  'pipelined requests of a client that leaves': {
+    spans: [
+      received('/1', { ...UNANSWERED, ...LEFT }),
+      received('/2', { [STATUS]: 201, ...LEFT }),
+      received('/3', { ...UNANSWERED, ...LEFT }),
+    ],
+    unordered: true,
+  },
   'bodies that are streamed': {
     spans: ['/events', '/iterated', '/piped'].map(path => asked(path, { method: 'POST' })),
     contexts: {
@@ -211,6 +219,22 @@ const rows: Record<string, Expected> = {
       span('client', 'GET', { ...UNANSWERED, 'error.type': 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
     ],
   },
+  'work that goes on after the answer': {
+    spans: [{ ...asked('/'), children: [{ ...received('/'), children: [{ name: 'afterwards', kind: 'internal' }] }] }],
+  },
+  'addresses that are told by whoever asks': {
+    spans: [asked('/', {}, { 'client.address': '127.0.0.1', 'server.address': '127.0.0.1', 'url.scheme': 'http' })],
+  },
+  'an upgrade that nobody takes': { spans: [asked('/')] },
+  trailers: { spans: [asked('/', { method: 'POST' })] },
+  'a connection that is closed when it is used again': {
+    spans: [
+      asked('/first'),
+      asked('/reused', { ...UNANSWERED, 'error.type': 'ECONNRESET' }, { ...UNANSWERED, ...LEFT }),
+      asked('/again'),
+    ],
+  },
+  'responses that go nowhere': { spans: [received('/event', { 'client.address': undefined })] },
   'what can be seen of the objects': { spans: [asked('/')] },
 }
 
@@ -239,6 +263,41 @@ test('a handler that throws ends the process as without us, and the span that te
   const server = collector.spans().find(span => span.kind === 'server')
   assert.deepEqual([server?.status, server?.attributes['error.type']], ['error', 'RangeError'])
   assert.equal(server?.events[0]?.attributes['exception.message'], 'of the handler')
+  await collector.close()
+})
+
+test('a request is of no trace that its server or its connection was opened in', async () => {
+  const code = `
+    const http = require('node:http')
+    const net = require('node:net')
+    const tracer = require('@opentelemetry/api').trace.getTracer('app')
+    const server = http.createServer((req, res) => {
+      tracer.startSpan('handled ' + req.url).end()
+      req.resume().on('end', () => {
+        tracer.startSpan('read ' + req.url).end()
+        res.end()
+      })
+    })
+    tracer.startActiveSpan('opens', span => server.listen(0, () => {
+      const socket = net.connect(server.address().port)
+      const head = path => 'POST ' + path + ' HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 4\\r\\n\\r\\n'
+      socket.write(head('/1') + 'body')
+      socket.once('data', () => {
+        socket.write(head('/2') + 'bo')
+        setTimeout(() => socket.end('dy'), 20)
+      })
+      socket.on('close', () => server.close())
+      span.end()
+    }))`
+  const collector = await createCollector()
+  const { code: exit, stderr } = await runApp({ code, collector })
+  assert.equal(exit, 0, stderr)
+  const traces = [...grouped(collector.spans()).values()]
+  const told = traces.map(spans => {
+    oneTrace(spans)
+    return spans.map(({ name, attributes }) => attributes['url.path'] ?? name).sort()
+  })
+  assert.deepEqual(told.sort(), [['/1', 'handled /1', 'read /1'], ['/2', 'handled /2', 'read /2'], ['opens']])
   await collector.close()
 })
 

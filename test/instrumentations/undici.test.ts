@@ -193,3 +193,87 @@ for (const [what, code] of Object.entries(pools)) {
     await collector.close()
   })
 }
+
+test('a request of the one copy of undici by a dispatcher of the other is told of once', async () => {
+  const collector = await createCollector()
+  const { stdout, stderr } = await runApp({
+    collector,
+    code: `
+      const { Agent, request, setGlobalDispatcher, interceptors } = require('undici')
+      const server = require('node:http').createServer((req, res) => res.end(req.url)).listen(0, async () => {
+        const origin = 'http://127.0.0.1:' + server.address().port
+        const text = async path => console.log(await (await fetch(origin + path)).text())
+        await text('/own')
+        const agent = new Agent()
+        setGlobalDispatcher(agent.compose(interceptors.retry()))
+        await text('/of-the-package')
+        console.log(await (await request(origin + '/request')).body.text())
+        await agent.close()
+        server.close()
+        setTimeout(() => process.exit(), 200)
+      })`,
+  })
+  assert.equal(stdout, '/own\n/of-the-package\n/request\n', stderr)
+  for (const path of ['/own', '/of-the-package', '/request']) {
+    const own = [...grouped(collector.spans()).values()].filter(spans =>
+      spans.some(({ attributes }) => attributes['url.path'] === path),
+    )
+    assert.deepEqual(
+      own.map(spans => spans.map(({ kind }) => kind).sort()),
+      [['client', 'server']],
+    )
+    oneTrace(own[0] ?? [])
+  }
+  await collector.close()
+})
+
+test('a response of fetch that nobody reads has a span once it is garbage', async () => {
+  const collector = await createCollector()
+  await runApp({
+    collector,
+    flags: ['--expose-gc'],
+    code: `
+      const server = require('node:http').createServer((_req, res) => res.end('x'.repeat(10_000_000))).listen(0, async () => {
+        const origin = 'http://127.0.0.1:' + server.address().port
+        console.log((await fetch(origin + '/unread')).status)
+        for (let i = 0; i < 20; i++) {
+          gc()
+          await new Promise(resolve => setTimeout(resolve, 10))
+        }
+        process.exit()
+      })`,
+  })
+  const client = collector.spans().find(({ kind }) => kind === 'client')
+  assert.deepEqual([client?.status, client?.attributes[STATUS]], ['unset', 200])
+  await collector.close()
+})
+
+test('an event stream has a span when its reader leaves, and that is no failure of the one who asked', async () => {
+  const collector = await createCollector()
+  await runApp({
+    collector,
+    code: `
+      const server = require('node:http').createServer((_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\\n\\n')
+      }).listen(0, async () => {
+        const response = await fetch('http://127.0.0.1:' + server.address().port + '/events')
+        const reader = response.body.getReader()
+        await reader.read()
+        await reader.cancel('enough')
+        setTimeout(() => server.closeAllConnections(), 20)
+        server.close()
+      })`,
+  })
+  oneTrace(collector.spans())
+  assert.deepEqual(
+    collector
+      .spans()
+      .map(({ kind, status }) => [kind, status])
+      .sort(),
+    [
+      ['client', 'unset'],
+      ['server', 'unset'],
+    ],
+  )
+  await collector.close()
+})

@@ -29,3 +29,7 @@ export function answeredBy(res: ServerResponse): OpenCall<{ readonly res: unknow
   const open: OpenCall<{ readonly res: unknown }> | undefined = res.req && serverCall.get(res.req)
   return open?.call.res === res ? open : undefined
 }
+
+// Made without a connection, as adapters of serverless platforms do, a response is finished and never closed.
+export const isUnconnected = ({ socket }: ServerResponse): boolean =>
+  (socket as { parser?: unknown } | null)?.parser === undefined
