@@ -26,8 +26,8 @@ const common = {
 
 const require = createRequire(import.meta.url)
 const { instrumentations } = require('./build/src/instrumentations/index.js')
-// Node's own modules are met at every start; the other definitions are loaded with their libraries.
-const isEager = ({ modules = [] }) => modules.some(({ name }) => isBuiltin(name))
+// Node's own modules are met at every start, but for those that may come late; the other definitions are loaded with their libraries.
+const isEager = ({ modules = [] }) => modules.some(({ name, late }) => isBuiltin(name) && !late)
 const eager = instrumentations.filter(isEager)
 
 /** Where each part that is loaded later comes to lie in dist/, by its source. */
@@ -72,7 +72,7 @@ function entry(definition) {
   const met = modules.map(
     (module, at) =>
       `{ name: ${JSON.stringify(module.name)}, versions: ${JSON.stringify(module.versions)},
-         file: ${JSON.stringify(module.file)}, patch: patching(${text}, ${at}) }`,
+         file: ${JSON.stringify(module.file)}, late: ${module.late}, patch: patching(${text}, ${at}) }`,
   )
   const heard = channels.map(
     (channel, at) => `{ name: ${JSON.stringify(channel.name)}, listen: hearing(${text}, ${at}) }`,

@@ -11,6 +11,7 @@ import type { Instrumentation } from './define.js'
 import express from './express.js'
 import graphileWorker from './graphile-worker.js'
 import http from './http.js'
+import http2 from './http2.js'
 import kafkajs from './kafkajs.js'
 import mqtt from './mqtt.js'
 import nats from './nats.js'
@@ -34,6 +35,7 @@ export const instrumentations: readonly Instrumentation[] = [
   express,
   graphileWorker,
   http,
+  http2,
   kafkajs,
   mqtt,
   nats,

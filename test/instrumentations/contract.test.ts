@@ -19,6 +19,7 @@ const LONGER: Record<string, string> = {
   express: 'two majors with different routers, mounted routes, error middleware, layers',
   'graphile-worker': 'its own queries stand in ten files; runs end where it stores how they ended',
   http: 'server and client, and every form in which Node takes headers',
+  http2: 'server and client, streams and the compatible API, and every way in which a stream ends early',
   kafkajs: 'producers, batches, transactions and consumers of two majors; headers beside what the application has',
   mqtt: 'publish until its callback, filters and groups, all events of a client',
   nats: 'two generations of packages; callbacks, loops, requests, JetStream',
