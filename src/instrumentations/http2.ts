@@ -43,7 +43,7 @@ export default defineInstrumentation({
     {
       name: 'http2',
       versions: '>=20.6 <28',
-      // To load it costs 7 ms on Node 20 and 15 on Node 24, best of nine fresh processes that have http and https.
+      // To load it costs 7 ms on Node 20 and 25 on Node 24, best of nine fresh processes that have http and https.
       late: true,
       patch(http2: Http2, kit) {
         const session = Object.getPrototypeOf(unconnected(http2)) as ClientHttp2Session

@@ -1,14 +1,206 @@
-/** Outgoing requests of Node's `http`: where they lead, and the trace headers among headers that are a list. */
-import type { ClientRequest } from 'node:http'
-import { bracketed, defaultPort, headersToSend, splitHost, wholeUrl } from './http.js'
+/** Outgoing requests of Node's `http` and `https`: where they are met, how they go on, and the trace headers among theirs. */
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import { client, type Kit, type OpenCall, type Operation, type TracedSpan } from '../define.js'
+import {
+  bracketed,
+  defaultPort,
+  hasNoBody,
+  headersToSend,
+  isAbort,
+  isCancelling,
+  knownMethod,
+  methodName,
+  originalMethod,
+  redactQuery,
+  splitHost,
+  wholeUrl,
+} from './http.js'
+import type { Emit } from './http-events.js'
+import { createStamp } from './stamp.js'
+
+interface Outgoing {
+  readonly req: ClientRequest
+  /** What the request's agent was told, if it is one of Node's. */
+  options: AgentOptions | undefined
+  /** The headers that are about to be made into bytes, with ours where they are a list. */
+  headers: unknown
+  res?: IncomingMessage
+  /** The response is complete with its headers. */
+  bodiless?: boolean
+  timedOut: boolean
+  /** What the application destroyed the request with, in an array as it may be nothing. */
+  destroyedWith?: readonly [unknown]
+  error?: unknown
+}
+
+interface Sent {
+  open: OpenCall<Outgoing>
+  call: Outgoing
+  /** `Reflect.apply` in the context of whoever made the request. */
+  caller: typeof Reflect.apply
+}
+
+/** Of every request that was met; of those that are not traced it is false. */
+const sent = createStamp<Sent | false>()
+
+const sentOf = (req: unknown): Sent | undefined =>
+  (typeof req === 'object' && req !== null && sent.get(req)) || undefined
+
+/**
+ * A request is met within its constructor: when that hands it to an agent or to a connection, or before, when it makes
+ * headers that are a list, or that expect something, into bytes.
+ */
+export function traceRequests({ Agent, ClientRequest }: typeof import('node:http'), kit: Kit<object>): void {
+  function meet(req: ClientRequest, options?: AgentOptions, headers?: unknown): Outgoing | undefined {
+    const met = sent.get(req)
+    if (met === undefined) {
+      const call: Outgoing = { req, options, headers, timedOut: false }
+      const open = kit.begin(outgoing, call)
+      sent.set(req, open !== undefined && { open, call, caller: kit.bind(Reflect.apply as never) })
+      return call
+    }
+    if (met && options !== undefined && met.call.options === undefined) {
+      met.call.options = options
+      met.open.progress(met.call)
+    }
+    return undefined
+  }
+
+  const agent = Agent.prototype as Agent & Hands
+  kit.wrap(agent, 'addRequest', addRequest => {
+    return function (this: unknown, req, options) {
+      if (req instanceof ClientRequest) meet(req, typeof options === 'object' ? (options ?? undefined) : undefined)
+      return Reflect.apply(addRequest, this, arguments)
+    }
+  })
+  kit.wrap(agent, 'createSocket', connectInContext)
+
+  const request = ClientRequest.prototype
+  kit.wrap(request, 'emit', overhearRequest)
+  kit.wrap(request, 'destroy', noticeDestroy)
+  kit.wrap(request, 'onSocket', onSocket => {
+    return function (this: ClientRequest) {
+      meet(this)
+      return Reflect.apply(onSocket, this, arguments as never)
+    }
+  })
+  kit.wrap(request as ClientRequest & Stores, '_storeHeader', storeHeader => {
+    return function (this: ClientRequest & Stores, firstLine, headers) {
+      const call = meet(this, undefined, headers)
+      return Reflect.apply(storeHeader, this, [firstLine, call === undefined ? headers : call.headers])
+    }
+  })
+}
+
+interface Hands {
+  addRequest(req: ClientRequest, options: AgentOptions | string, ...legacy: unknown[]): void
+  createSocket(req: ClientRequest, ...rest: unknown[]): void
+}
+
+interface Stores {
+  _storeHeader(firstLine: string, headers: unknown): void
+}
+
+const overhearRequest = (emit: ClientRequest['emit']): ClientRequest['emit'] =>
+  function (this: ClientRequest, event: string, subject: unknown) {
+    const ours = sentOf(this)
+    if (ours !== undefined) hear(ours, event, subject)
+    return Reflect.apply(emit as Emit, this, arguments as never)
+  } as Emit as ClientRequest['emit']
+
+function hear({ open, call }: Sent, event: string, subject: unknown): void {
+  if (event === 'response' || event === 'upgrade' || event === 'connect') {
+    call.res = subject as IncomingMessage
+    open.progress(call)
+    if (event !== 'response' || call.bodiless) open.end(call)
+  } else if (event === 'timeout') call.timedOut = true
+  else if (event === 'error') call.error = subject
+  else if (event === 'close') open.end(call)
+}
+
+/** A request that waits for a connection gets one when another breaks, and would write in the context of that one's. */
+const connectInContext = (createSocket: Hands['createSocket']): Hands['createSocket'] =>
+  function (this: unknown, req) {
+    return (sentOf(req)?.caller ?? Reflect.apply)(createSocket, this, arguments as never)
+  }
+
+const noticeDestroy = (destroy: ClientRequest['destroy']): ClientRequest['destroy'] =>
+  function (this: ClientRequest, error?: unknown) {
+    const ours = sentOf(this)
+    if (ours !== undefined) ours.call.destroyedWith ??= [error]
+    return Reflect.apply(destroy, this, arguments as never)
+  }
+
+const outgoing: Operation<Outgoing> = {
+  inside: 'none',
+  start({ req, options }) {
+    const { url, address, port } = targetOf(req, options)
+    return client(methodName(req.method), {
+      'http.request.method': knownMethod(req.method),
+      'http.request.method_original': originalMethod(req.method),
+      'url.full': redactQuery(url),
+      'server.address': address,
+      'server.port': port,
+      'network.peer.address': undefined,
+      'network.peer.port': undefined,
+      'network.protocol.version': undefined,
+      'http.response.status_code': undefined,
+    })
+  },
+  inject(call, headers) {
+    if (Array.isArray(call.headers)) call.headers = withListed(call.headers, headers)
+    else addHeaders(call, headers)
+  },
+  progress(span, call) {
+    if (call.res === undefined) relocate(span, call)
+    else {
+      describeResponse(span, call.res)
+      call.bodiless = hasNoBody(call.req, call.res)
+    }
+  },
+  finish(span, call) {
+    const { res, destroyedWith, timedOut } = call
+    const cancelled =
+      isAbort(call.error) || (destroyedWith !== undefined && !timedOut && isCancelling(destroyedWith[0]))
+    if (cancelled) call.error = undefined
+    else if (res !== undefined) call.error ??= res.errored ?? undefined
+    if (call.error === undefined && res !== undefined && (res.statusCode as number) >= 400) {
+      span.set({ 'error.type': String(res.statusCode) }).fail()
+    }
+  },
+}
+
+function addHeaders(call: Outgoing, ours: Record<string, string>): void {
+  const { req } = call
+  if (req.headersSent) return
+  for (const name of headersToSend(ours, own => req.getHeader(own))) req.setHeader(name, ours[name] as string)
+  // There were none at all so far.
+  if (call.headers === null) call.headers = req.getHeaders()
+}
+
+/** The agent is told where a request goes after its headers were made into bytes. */
+function relocate(span: TracedSpan, { req, options }: Outgoing): void {
+  const { url, address, port } = targetOf(req, options)
+  span.set({ 'url.full': redactQuery(url), 'server.address': address, 'server.port': port })
+}
+
+function describeResponse(span: TracedSpan, { socket, httpVersion, statusCode }: IncomingMessage): void {
+  span.set({
+    // Not at the end: the address of a connection that is closed is not known any more.
+    'network.peer.address': socket?.remoteAddress,
+    'network.peer.port': socket?.remotePort,
+    'network.protocol.version': httpVersion,
+    'http.response.status_code': statusCode,
+  })
+}
 
 /** Of what an agent is told about a request. */
-export interface AgentOptions {
+interface AgentOptions {
   readonly port?: number | string | null | undefined
 }
 
 /** Where a request goes in the end: not the proxy that it is sent to. */
-export function targetOf(
+function targetOf(
   req: ClientRequest & { socketPath?: string },
   options: AgentOptions | undefined,
 ): { url: string; address: string; port: number } {
