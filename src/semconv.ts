@@ -9,6 +9,7 @@ export type Attributes = Record<string, AttributeValue | undefined>
 /** Attributes of the semantic conventions, so that a misspelt name fails to compile. */
 export interface SemanticAttributes {
   'aws.request_id'?: string
+  'aws.sns.topic.arn'?: string
   'aws.sqs.queue.url'?: string
   'cloud.region'?: string
   'client.address'?: string

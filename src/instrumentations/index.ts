@@ -1,6 +1,7 @@
 /** Every instrumentation, in alphabetical order. */
 
 import amqplib from './amqplib.js'
+import awsSdkClientSns from './aws-sdk-client-sns.js'
 import awsSdkClientSqs from './aws-sdk-client-sqs.js'
 import bull from './bull.js'
 import bullmq from './bullmq.js'
@@ -26,6 +27,7 @@ import workerpool from './workerpool.js'
 
 export const instrumentations: readonly Instrumentation[] = [
   amqplib,
+  awsSdkClientSns,
   awsSdkClientSqs,
   bull,
   bullmq,

@@ -1,29 +1,25 @@
-/** Queues and messages of Amazon SQS: spans of what is done with them, and the trace that messages carry. */
-import type { SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs'
+/** Queues and messages of Amazon SQS: spans of what is done with them, and the trace that messages bring. */
+import type { Message } from '@aws-sdk/client-sqs'
 import type { client, SpanDraft } from '../define.js'
-import { defaultPort, mayReplace, splitHost } from './http.js'
+import type { Destinations, OperationType } from './aws-messages.js'
+import type { Client, Input } from './aws-sdk.js'
+import { defaultPort, splitHost } from './http.js'
 
-/** A message as it is sent: alone, or one of a batch. */
-type Outgoing = Pick<SendMessageBatchRequestEntry, 'MessageBody' | 'MessageAttributes'>
-
-/** What a command asks for. */
-export interface Input extends Partial<Outgoing> {
-  readonly QueueUrl?: string
-  readonly Entries?: readonly SendMessageBatchRequestEntry[]
-  readonly MessageAttributeNames?: readonly string[]
-}
-
-/** Of a client of the SDK. */
-export interface Endpoint {
-  /** The endpoint is a function, where the application chose one. */
-  readonly config?: { readonly endpoint?: unknown }
+export const queues: Destinations = {
+  operation: 'send',
+  entries: 'Entries',
+  of: (self, input) => {
+    const queue = queueOf(self, input)
+    return (kind, operation, type, count) => draft(kind, operation, type, queue, count)
+  },
+  carries: () => true,
 }
 
 /** The span of an operation on a queue. `count` is the number of messages, of operations on batches. */
 export function draft(
   kind: typeof client,
   operation: string,
-  type: 'create' | 'send' | 'receive' | 'process' | 'settle',
+  type: OperationType,
   { url, name, address, port, region }: Queue,
   count?: number,
 ): SpanDraft {
@@ -54,7 +50,7 @@ export interface Queue {
  * What a queue's URL tells: https://sqs.<region>.amazonaws.com/<account>/<name>. The SDK sends to its host, unless the
  * client was given an endpoint, which cannot be had without waiting.
  */
-export function queueOf(self: Endpoint, { QueueUrl }: Input): Queue {
+export function queueOf(self: Client, { QueueUrl }: Input): Queue {
   const url = typeof QueueUrl === 'string' ? QueueUrl : undefined
   const parts = url?.split('/') ?? []
   const [scheme = '', , host = ''] = self?.config?.endpoint === undefined ? parts : []
@@ -70,38 +66,43 @@ export function queueOf(self: Endpoint, { QueueUrl }: Input): Queue {
 
 const REGION = /\/\/sqs\.([a-z]{2}(?:-[a-z]+)+-\d+)\./
 
-// SQS refuses a message with more (SQS developer guide, message metadata).
-const MAX_ATTRIBUTES = 10
+/** Trace headers by name; what is no text is none. */
+export type Headers = Readonly<Record<string, unknown>>
 
-/** A copy that carries the trace in its message attributes, as far as there is room in it and in its batch. */
-export function withHeaders<T extends Partial<Outgoing>>(
-  message: T,
-  headers: Record<string, string>,
-  batch: readonly Partial<Outgoing>[],
-): T {
-  const own = message.MessageAttributes
-  const names = Object.keys(headers)
-  if (names.length === 0 || !mayReplace(own?.traceparent?.StringValue, headers.traceparent)) return message
-  if (!hasRoom([message]) || !hasRoom(batch)) return message
-  const MessageAttributes = { ...own }
-  // What has such a name is the application's own business, unless it forwards a trace.
-  const forwards = own?.traceparent !== undefined
-  // The others mean nothing without the first.
-  for (const name of ['traceparent', ...names]) {
-    const StringValue = headers[name]
-    const fits = name in MessageAttributes ? forwards : Object.keys(MessageAttributes).length < MAX_ATTRIBUTES
-    if (StringValue !== undefined && fits) MessageAttributes[name] = { DataType: 'String', StringValue }
+/**
+ * Takes the trace out of a message: from its attributes, `added` of which the application has not asked for, or else from
+ * the envelope that SNS puts into the body.
+ */
+export function takeHeaders(message: Message, headerNames: readonly string[], added: readonly string[]): Headers {
+  const attributes = message?.MessageAttributes
+  const headers: Record<string, unknown> = {}
+  let found = false
+  if (typeof attributes === 'object' && attributes !== null) {
+    for (const name of headerNames) {
+      headers[name] = attributes[name]?.StringValue
+      found ||= headers[name] !== undefined
+    }
+    const taken = added.filter(name => Reflect.deleteProperty(attributes, name) && headers[name] !== undefined)
+    if (taken.length > 0 && Object.keys(attributes).length === 0) {
+      Reflect.deleteProperty(message, 'MessageAttributes')
+      Reflect.deleteProperty(message, 'MD5OfMessageAttributes')
+    }
   }
-  return { ...message, MessageAttributes }
+  return found ? headers : headersOfEnvelope(message?.Body, headerNames)
 }
 
-// What a request may have, attributes included, and may still have on a queue that is set so: 256 KiB until August 2025.
-const LIMITS_BYTES = [262_144, 1_048_576]
-// A traceparent of 55, a tracestate of 512 and a baggage of 8192 bytes, with their names and types.
-const HEADERS_BYTES = 9_000
+const ENVELOPE = /^\s*\{\s*"Type"\s*:\s*"Notification"/
 
-/** False where the headers could lift messages over a limit that they keep. */
-function hasRoom(messages: readonly Partial<Outgoing>[]): boolean {
-  const bytes = messages.reduce((sum, { MessageBody }) => sum + Buffer.byteLength(String(MessageBody)), 0)
-  return LIMITS_BYTES.every(limit => bytes > limit || bytes + messages.length * HEADERS_BYTES <= limit)
+/** What SNS writes into the body of a queue's message, where raw delivery is off (SNS developer guide, message formats). */
+function headersOfEnvelope(body: unknown, headerNames: readonly string[]): Headers {
+  if (typeof body !== 'string' || !ENVELOPE.test(body)) return {}
+  // Within the published message each quote has a backslash before it.
+  const names = headerNames.filter(name => body.includes(`"${name}"`))
+  if (names.length === 0) return {}
+  try {
+    const attributes = JSON.parse(body).MessageAttributes
+    return Object.fromEntries(names.map(name => [name, attributes?.[name]?.Value]))
+  } catch {
+    return {}
+  }
 }

@@ -1,0 +1,151 @@
+/** Messages that the AWS SDK v3 sends, alone or in batches: their spans, and the trace in their attributes. */
+import { client, type Kit, type OpenCall, type Operation, producer, type SpanDraft } from '../define.js'
+import { answered, type Client, codeOf, type Input, inputOf, type Sent, withInput } from './aws-sdk.js'
+import { mayReplace } from './http.js'
+
+export type OperationType = 'create' | 'send' | 'receive' | 'process' | 'settle'
+
+/** The span of an operation on one queue or topic. `count` is the number of messages, of operations on batches. */
+export type Describe = (kind: typeof client, operation: string, type: OperationType, count?: number) => SpanDraft
+
+/** Where the messages of a service go. */
+export interface Destinations {
+  /** What the service calls its sending. */
+  readonly operation: 'send' | 'publish'
+  /** Where a batch has its messages. */
+  readonly entries: 'Entries' | 'PublishBatchRequestEntries'
+  of(self: Client, input: Input): Describe
+  /** False for messages that have no reader who could go on in the trace. */
+  carries(input: Input): boolean
+  /** Removes what may not be told from an error's message and stack. */
+  redact?(text: string, input: Input): string
+}
+
+export function sendOne(to: Destinations): Operation<Sent> {
+  const { redact } = to
+  return {
+    inside: 'hidden',
+    start: ({ self, args: [command] }) => to.of(self, inputOf(command))(producer, to.operation, 'send'),
+    inject(call, headers) {
+      const [command, ...rest] = call.args
+      const input = inputOf(command)
+      if (to.carries(input)) call.args = [withInput(command, withHeaders(input, headers, [input])), ...rest]
+    },
+    finish(span, call) {
+      span.set({ 'messaging.message.id': call.result?.MessageId })
+      answered(span, call)
+    },
+    ...(redact && { describe: (text: string, { args: [command] }: Sent) => redact(text, inputOf(command)) }),
+  }
+}
+
+/** One message of a batch, which starts a branch of its own. */
+interface Created {
+  readonly describe: Describe
+  readonly batch: readonly Input[]
+  /** With the headers, once there are any. */
+  entry: Input
+  headers: Record<string, string> | undefined
+  open: OpenCall<Created> | undefined
+  id?: string | undefined
+  failure?: string | undefined
+}
+
+const create: Operation<Created> = {
+  inside: 'none',
+  start: ({ describe }) => describe(producer, 'create', 'create'),
+  inject(created, headers) {
+    created.headers = headers
+    created.entry = withHeaders(created.entry, headers, created.batch)
+  },
+  finish(span, { id, failure }) {
+    span.set({ 'messaging.message.id': id, 'error.type': failure })
+    if (failure !== undefined) span.fail()
+  },
+}
+
+export function sendBatch(kit: Kit<object>, to: Destinations): Operation<Sent & { created?: Created[] }> {
+  const entriesOf = (input: Input): readonly Input[] => {
+    const entries = input[to.entries]
+    return Array.isArray(entries) ? entries : []
+  }
+  return {
+    inside: 'hidden',
+    start(call) {
+      const input = inputOf(call.args[0])
+      const describe = to.of(call.self, input)
+      const batch = entriesOf(input)
+      call.created = batch.map(entry => {
+        const created: Created = { describe, batch, entry, headers: undefined, open: undefined }
+        created.open = kit.begin(create, created)
+        return created
+      })
+      return describe(client, to.operation, 'send', batch.length)
+    },
+    links: ({ created = [] }) => created.map(({ headers }) => headers),
+    inject(call, headers) {
+      const [command, ...rest] = call.args
+      const input = inputOf(command)
+      const batch = entriesOf(input)
+      if (batch.length === 0) return
+      const entries = call.created?.map(({ entry }) => entry) ?? batch.map(entry => withHeaders(entry, headers, batch))
+      call.args = [withInput(command, { ...input, [to.entries]: entries }), ...rest]
+    },
+    finish(span, call) {
+      const { created = [], result, error } = call
+      for (const one of created) {
+        one.id = result?.Successful?.find(({ Id }: Input) => Id === one.entry.Id)?.MessageId
+        one.failure =
+          error === undefined
+            ? result?.Failed?.find(({ Id }: Input) => Id === one.entry.Id)?.Code
+            : (codeOf(error) ?? 'Error')
+        one.open?.end(one)
+      }
+      answered(span, call)
+    },
+  }
+}
+
+// SQS refuses a message with more (SQS developer guide, message metadata), and SNS hands none with more on to SQS as it is.
+const MAX_ATTRIBUTES = 10
+
+/** A copy that carries the trace in its message attributes, as far as there is room in it and in its batch. */
+function withHeaders(message: Input, headers: Record<string, string>, batch: readonly Input[]): Input {
+  const own = message?.MessageAttributes
+  const names = Object.keys(headers)
+  const parent = own?.traceparent
+  if (names.length === 0 || !mayReplace(parent?.StringValue, headers.traceparent)) return message
+  // The application's own, of another type.
+  if (parent !== undefined && typeof parent?.StringValue !== 'string') return message
+  if (!hasRoom([message]) || !hasRoom(batch)) return message
+  const MessageAttributes = { ...own }
+  // What has such a name is the application's own business, unless it forwards a trace.
+  const forwards = parent !== undefined
+  // The others mean nothing without the first.
+  for (const name of ['traceparent', ...names]) {
+    const StringValue = headers[name]
+    const fits = name in MessageAttributes ? forwards : Object.keys(MessageAttributes).length < MAX_ATTRIBUTES
+    if (StringValue !== undefined && fits) MessageAttributes[name] = { DataType: 'String', StringValue }
+  }
+  return { ...message, MessageAttributes }
+}
+
+// What a request may have, attributes included, and may still have on a queue that is set so: 256 KiB until August 2025.
+const LIMITS_BYTES = [262_144, 1_048_576]
+// A traceparent of 55, a tracestate of 512 and a baggage of 8192 bytes, with their names and types.
+const HEADERS_BYTES = 9_000
+
+/** False where the headers could lift messages over a limit that they keep. */
+function hasRoom(messages: readonly Input[]): boolean {
+  const bytes = messages.reduce((sum, message) => sum + sizeOf(message), 0)
+  return LIMITS_BYTES.every(limit => bytes > limit || bytes + messages.length * HEADERS_BYTES <= limit)
+}
+
+function sizeOf(message: Input): number {
+  let bytes = Buffer.byteLength(String(message?.MessageBody ?? message?.Message))
+  for (const [name, attribute] of Object.entries<Input>(message?.MessageAttributes ?? {})) {
+    const { DataType, StringValue = '', BinaryValue } = attribute ?? {}
+    bytes += Buffer.byteLength(`${name}${DataType}${StringValue}`) + (BinaryValue?.length ?? 0)
+  }
+  return bytes
+}

@@ -1,0 +1,46 @@
+/** How the handlers of sqs-consumer end, which hears of every failure itself. */
+import { types } from 'node:util'
+import type { Message } from '@aws-sdk/client-sqs'
+import type { Kit } from '../define.js'
+import { createStamp } from './stamp.js'
+
+/** What all of its versions have in common. */
+export interface Consumer {
+  poll(): void
+  executeHandler(message: Message): Promise<unknown>
+  executeBatchHandler(messages: Message[]): Promise<unknown>
+  processMessageBatch(messages: Message[]): Promise<void>
+}
+
+const failures = createStamp<unknown>()
+
+/** What the handler of a message, or of messages together, has failed with. */
+export const failureOf = (handled: object): unknown => failures.get(handled)
+
+export function patchConsumer(prototype: Consumer, kit: Kit<object>): void {
+  // What comes later does not come in the name of who started it.
+  kit.wrap(prototype, 'poll', kit.detach)
+  for (const method of ['executeHandler', 'executeBatchHandler'] as const) {
+    kit.wrap(prototype, method, (original: (handled: any) => Promise<unknown>) => {
+      return function (this: Consumer, handled: object) {
+        const result = Reflect.apply(original, this, [handled])
+        if (!types.isPromise(result)) return result
+        return result.then(undefined, error => {
+          failures.set(handled, thrownBy(error))
+          throw error
+        })
+      }
+    })
+  }
+}
+
+/** What the handler threw: an error of the library's own class has it as its cause. */
+function thrownBy(error: unknown): unknown {
+  const { name, cause } = Object(error) as Error
+  const isOwn = name === 'StandardError' || name === 'TimeoutError'
+  return (isOwn ? cause : undefined) ?? error ?? new Error('rejected with nothing')
+}
+
+/** Listeners are told of each message before all of them go to one handler: that is not what processes them. */
+export const isAnnouncement = (callback: Function): boolean =>
+  /\bemit\(["']message_received["']/.test(Function.prototype.toString.call(callback))
