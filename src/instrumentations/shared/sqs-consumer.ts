@@ -41,6 +41,6 @@ function thrownBy(error: unknown): unknown {
   return (isOwn ? cause : undefined) ?? error ?? new Error('rejected with nothing')
 }
 
-/** Listeners are told of each message before all of them go to one handler: that is not what processes them. */
+/** Before and after all messages go to one handler, listeners are told of each: that is not what processes them. */
 export const isAnnouncement = (callback: Function): boolean =>
-  /\bemit\(["']message_received["']/.test(Function.prototype.toString.call(callback))
+  /\bemit\(["']message_(?:received|processed)["']/.test(Function.prototype.toString.call(callback))
