@@ -3,11 +3,13 @@ import type { Socket } from 'node:net'
 import type { Message } from 'amqplib'
 import type { SemanticAttributes } from '../semconv.js'
 import { type Call, client, consumer, defineInstrumentation, type Kit, type Operation, producer } from './define.js'
+import { patchManager, patchWrapper } from './shared/amqp-connection-manager.js'
 import { headersToSend } from './shared/http.js'
 import { ALL, type Fateful, finishSettled, remember, type Settling, settle, type Unsettled } from './shared/settling.js'
 import { createStamp } from './shared/stamp.js'
 
 const LIBRARY = { name: 'amqplib', versions: '>=0.10 <3' }
+const MANAGER = { name: 'amqp-connection-manager', versions: '>=3.8 <6' }
 
 export default defineInstrumentation({
   name: 'amqplib',
@@ -38,6 +40,8 @@ export default defineInstrumentation({
         kit.bindCallback(CallbackModel.prototype, 'close')
       },
     },
+    { ...MANAGER, file: 'dist/cjs/ChannelWrapper.js', patch: patchWrapper },
+    { ...MANAGER, file: 'dist/cjs/AmqpConnectionManager.js', patch: patchManager },
   ],
 })
 
@@ -151,7 +155,7 @@ const publishing: Operation<Fateful<Channel, [Route, Properties, unknown]>> = {
   },
   inject({ args: [, { headers }] }, ours) {
     // The library's own object; what it inherits from is the application's, and may be frozen.
-    for (const name of headersToSend(ours, own => headers?.[own])) {
+    for (const name of headersToSend(ours, own => legible(headers?.[own]))) {
       Reflect.defineProperty(headers as object, name, { value: ours[name], enumerable: true })
     }
   },
@@ -167,15 +171,29 @@ const publishing: Operation<Fateful<Channel, [Route, Properties, unknown]>> = {
   finish: finishSettled,
 }
 
+/** A header of the application's as text; none is there only where it is undefined. */
+function legible(header: unknown): string | undefined {
+  if (header === undefined || typeof header === 'string') return header
+  return Buffer.isBuffer(header) ? header.toString() : ''
+}
+
 // AMQP 0-9-1 counts seconds since the epoch; applications put milliseconds there, too.
 const inMs = (timestamp: unknown): number | undefined => {
   if (typeof timestamp !== 'number') return undefined
   return timestamp < 1e11 ? timestamp * 1000 : timestamp
 }
 
+/** When a dead letter became one, for the first time: where a queue leads back to itself, it does so again and again. */
+function diedAtMs(message: Message | null): number | undefined {
+  const deaths: unknown = message?.properties.headers?.['x-death']
+  if (!Array.isArray(deaths)) return undefined
+  const times = deaths.map(death => inMs(death?.time?.value)).filter(isDefined)
+  return times.length === 0 ? undefined : Math.min(...times)
+}
+
 const processing: Operation<Fateful<Channel, [Message['fields'], Message | null]>> = {
   extract: ({ args: [, message] }) => message?.properties.headers,
-  message: ({ args: [, message] }) => ({ sentAtMs: inMs(message?.properties.timestamp) }),
+  message: ({ args: [, message] }) => ({ sentAtMs: inMs(message?.properties.timestamp) ?? diedAtMs(message) }),
   start(call) {
     const [fields, message] = call.args
     // The broker has cancelled the consumer.

@@ -1,87 +1,13 @@
 /** amqplib against a RabbitMQ, in applications of their own. */
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { pathToFileURL } from 'node:url'
-import { type AppOptions, runApp } from '../helpers/child.js'
-import { createCollector, type ReceivedSpan } from '../helpers/collector.js'
-import { root } from '../helpers/root.js'
+import { runApp } from '../helpers/child.js'
+import type { ReceivedSpan } from '../helpers/collector.js'
 import { rabbitmq, uniqueName } from '../helpers/services.js'
 import { assertTree, oneTrace } from '../helpers/spans.js'
+import { applications, one, prelude } from './amqplib/app.js'
 
-interface Run extends AppOptions {
-  /** 2 is the newest; 0.10 the oldest line that is supported. */
-  version?: '2' | '0.10'
-  /** How many spans to expect. */
-  spans: number
-  /** The application ends by killing itself, so that nothing ends before it does. */
-  kills?: boolean
-}
-
-const oldest = createRequire(join(root, 'test/versions/amqplib-0.10/package.json'))
-const files = {
-  '2': ['amqplib', 'amqplib/callback_api'],
-  '0.10': [oldest.resolve('amqplib'), oldest.resolve('amqplib/callback_api')],
-}
-
-/** What every application here starts with. Its queues are exclusive: they go when its connection does. */
-function prelude(type: AppOptions['type'], version: '2' | '0.10'): string {
-  const [promises = '', callbacks = ''] = files[version]
-  const url = (file: string) => (version === '2' ? file : pathToFileURL(file).href)
-  const imports =
-    type === 'esm'
-      ? `import { connect } from '${url(promises)}'
-         import callbackApi from '${url(callbacks)}'
-         import { context, trace } from '@opentelemetry/api'
-         import { suppressTracing } from '@opentelemetry/core'`
-      : `const { connect } = require('${promises}')
-         const callbackApi = require('${callbacks}')
-         const { context, trace } = require('@opentelemetry/api')
-         const { suppressTracing } = require('@opentelemetry/core')`
-  return `${imports}
-    const url = process.env.AMQP_URL
-    const queue = process.env.QUEUE
-    const body = Buffer.from('body')
-    const inSpan = (name, fn) => trace.getTracer('app').startActiveSpan(name, async span => {
-      try { return await fn(span) } finally { span.end(); await apart() }
-    })
-    // Traces that begin within the same millisecond have no order.
-    const apart = () => sleep(2)
-    const activeTrace = () => trace.getActiveSpan()?.spanContext().traceId
-    const activeSpan = () => trace.getActiveSpan()?.spanContext().spanId
-    const untraced = fn => context.with(suppressTracing(context.active()), fn)
-    const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
-    const deferred = () => { let resolve; const promise = new Promise(r => { resolve = r }); return { promise, resolve } }
-    const say = value => console.log(JSON.stringify(value))
-    const main = fn => fn().catch(error => { console.error(error); process.exitCode = 1 })
-  `
-}
-
-/** Runs the code as an application that connects to the test's RabbitMQ. Returns what it said, line by line, and its spans. */
-async function run(code: string, { version = '2', spans: count, kills = false, env, ...options }: Run) {
-  const collector = await createCollector()
-  const queue = uniqueName('amqplib')
-  const ended = await runApp({
-    code: prelude(options.type, version) + code,
-    collector,
-    env: { AMQP_URL: rabbitmq(), QUEUE: queue, ...env },
-    ...options,
-  })
-  assert.equal(ended.stderr, '')
-  assert.equal(ended.signal ?? ended.code, kills ? 'SIGKILL' : 0)
-  const spans = await collector.waitFor(count)
-  await collector.close()
-  assert.equal(spans.length, count, spans.map(span => `${span.kind} ${span.name}`).join(', '))
-  const lines = ended.stdout.split('\n').filter(line => line !== '')
-  return { spans, queue, said: lines.map(line => JSON.parse(line)) }
-}
-
-const one = (spans: ReceivedSpan[], name: string): ReceivedSpan => {
-  const found = spans.filter(span => span.name === name)
-  assert.equal(found.length, 1, `${found.length} spans are named ${name}: ${spans.map(span => span.name)}`)
-  return found[0] as ReceivedSpan
-}
+const { run } = applications(rabbitmq())
 
 const BOTH_WAYS = ['cjs', 'esm'] as const
 const EVERY_WAY = BOTH_WAYS.flatMap(type => (['2', '0.10'] as const).map(version => ({ type, version })))
