@@ -111,7 +111,9 @@ const MAX_ATTRIBUTES = 10
 
 /** A copy that carries the trace in its message attributes, as far as there is room in it and in its batch. */
 function withHeaders(message: Input, headers: Record<string, string>, batch: readonly Input[]): Input {
-  const own = message?.MessageAttributes
+  // The SDK says what it thinks of it.
+  if (typeof message !== 'object' || message === null) return message
+  const own = message.MessageAttributes
   const names = Object.keys(headers)
   const parent = own?.traceparent
   if (names.length === 0 || !mayReplace(parent?.StringValue, headers.traceparent)) return message
@@ -142,10 +144,13 @@ function hasRoom(messages: readonly Input[]): boolean {
 }
 
 function sizeOf(message: Input): number {
-  let bytes = Buffer.byteLength(String(message?.MessageBody ?? message?.Message))
+  let bytes = lengthOf(message?.MessageBody ?? message?.Message)
   for (const [name, attribute] of Object.entries<Input>(message?.MessageAttributes ?? {})) {
-    const { DataType, StringValue = '', BinaryValue } = attribute ?? {}
-    bytes += Buffer.byteLength(`${name}${DataType}${StringValue}`) + (BinaryValue?.length ?? 0)
+    const { DataType, StringValue, BinaryValue } = attribute ?? {}
+    bytes += lengthOf(name) + lengthOf(DataType) + lengthOf(StringValue) + lengthOf(BinaryValue)
   }
   return bytes
 }
+
+const lengthOf = (value: unknown): number =>
+  typeof value === 'string' || ArrayBuffer.isView(value) ? Buffer.byteLength(value as string) : 0

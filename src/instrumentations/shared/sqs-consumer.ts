@@ -15,18 +15,20 @@ export interface Consumer {
 const failures = createStamp<unknown>()
 
 /** What the handler of a message, or of messages together, has failed with. */
-export const failureOf = (handled: object): unknown => failures.get(handled)
+export const failureOf = (handled: unknown): unknown => (isObject(handled) ? failures.get(handled) : undefined)
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
 export function patchConsumer(prototype: Consumer, kit: Kit<object>): void {
   // What comes later does not come in the name of who started it.
   kit.wrap(prototype, 'poll', kit.detach)
   for (const method of ['executeHandler', 'executeBatchHandler'] as const) {
     kit.wrap(prototype, method, (original: (handled: any) => Promise<unknown>) => {
-      return function (this: Consumer, handled: object) {
+      return function (this: Consumer, handled: unknown) {
         const result = Reflect.apply(original, this, [handled])
         if (!types.isPromise(result)) return result
         return result.then(undefined, error => {
-          failures.set(handled, thrownBy(error))
+          if (isObject(handled)) failures.set(handled, thrownBy(error))
           throw error
         })
       }
