@@ -121,7 +121,7 @@ for (const type of ['cjs', 'esm'] as const) {
       ].map(message => ({ ...message, Body: 'x', MD5OfBody: md5('x'), MessageAttributes: { traceparent } }))
       const service = await createRecorder(() => ({ body: { Messages } }))
       const { spans, said } = await run(
-        `for (const message of await receive({ AttributeNames: ['SentTimestamp'] })) say(Object.keys(message))`,
+        `for (const message of await receive({ AttributeNames: ['SentTimestamp'] })) say(Object.keys(message).sort())`,
         { type, spans: 3, endpoint: service.url },
       )
       service.close()
