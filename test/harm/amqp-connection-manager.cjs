@@ -65,8 +65,8 @@ const scenes = name => ({
     })
     await t.outcome('publish', () => channel.sendToQueue(queue, 'before'))
     await t.until(() => got.length === 1)
-    // The acknowledgement is on its way.
-    await new Promise(resolve => setTimeout(resolve, 100))
+    // Once this is answered, the acknowledgement has arrived.
+    await channel.checkQueue(queue)
     const lost = t.once(manager, 'disconnect')
     const pending = t.outcome('unconfirmed', () => channel.publish('', `${queue}-none`, body))
     proxy.cut()

@@ -116,14 +116,15 @@ for (const { type, version, library } of WAYS) {
           channel = manager.createChannel({ setup: channel => { setups++; return declare(channel) } })
           await channel.waitForConnect()
           await channel.consume(queue, async message => {
-            consumed.push(String(message.content))
             await inSpan('work ' + message.content, () => sleep(1))
             channel.ack(message)
+            consumed.push(String(message.content))
           })
           await channel.sendToQueue(queue, Buffer.from('a'))
         })
         await until(() => consumed.length === 1)
-        await sleep(20)
+        // Once this is answered, the acknowledgement has arrived.
+        await channel.checkQueue(queue)
         const lost = new Promise(resolve => manager.once('disconnect', resolve))
         proxy.cut()
         await lost
@@ -135,7 +136,6 @@ for (const { type, version, library } of WAYS) {
         await until(() => consumed.length === 2)
         await inSpan('third', () => channel.sendToQueue(queue, Buffer.from('c')))
         await until(() => consumed.length === 3)
-        await sleep(20)
         say([setups, consumed])`,
         { type, spans: 12 },
       )
