@@ -70,7 +70,7 @@ const attributesIn = (form: URLSearchParams, prefix = ''): Record<string, string
   )
 
 for (const type of ['cjs', 'esm'] as const) {
-  describe(`@aws-sdk/client-sns in ${type}`, () => {
+  describe(`@aws-sdk/client-sns in ${type}`, { concurrency: 3 }, () => {
     for (const raw of [true, false]) {
       test(`what is published is one trace until it is processed from a queue, ${raw ? 'raw' : 'in an envelope'}`, async () => {
         const { spans, queue, said } = await run(

@@ -33,7 +33,7 @@ const run = (library: string, body: string, options: Parameters<typeof runAny>[1
 const processesOf = (spans: ReceivedSpan[], queue: string) => spans.filter(({ name }) => name === `process ${queue}`)
 
 for (const { type, version, library } of WAYS) {
-  describe(`sqs-consumer ${version} in ${type}`, () => {
+  describe(`sqs-consumer ${version} in ${type}`, { concurrency: 3 }, () => {
     test('a handler of one message runs in its process span, which its deletion belongs to', async () => {
       const { spans, queue, said } = await run(
         library,
