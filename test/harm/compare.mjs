@@ -17,6 +17,7 @@ export const printedLines = text =>
   linesOf(
     text
       .replace(/\(node:\d+\)/g, '(node:<pid>)')
+      .replace(/-\d+ is a negative number/g, '<a negative number> is a negative number')
       .replace(/requestId: '[\w-]+'/gi, 'requestId')
       .replace(/^( {4,}at .*\n)( {4,}at .*\n)+/gm, '$1')
       .replace(/^(Emitted 'error' event .*\n) {4}at .*\n/gm, '$1'),

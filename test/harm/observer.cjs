@@ -19,6 +19,7 @@ const VOLATILE = [
   [/\bpid: \d+/g, 'pid'],
   [/amq\.ctag-[\w-]+/g, '<tag>'],
   [/requestId: "[\w-]+"/gi, 'requestId'],
+  [/-\d+ is a negative number/g, '<a negative number> is a negative number'],
   [/\b(local|remote)Port: \d+/g, '$1Port: <port>'],
 ]
 
@@ -31,7 +32,10 @@ function createObserver(file) {
   function stable(line) {
     let text = line.replaceAll('\n', '\\n')
     for (const [pattern, name] of VOLATILE) text = text.replace(pattern, name)
-    for (const [value, name] of longestFirst(aliases)) text = text.replaceAll(value, name)
+    for (const [value, name] of longestFirst(aliases)) {
+      // The digits of a port may also be among those of an id.
+      text = text.replaceAll(/^\d+$/.test(value) ? new RegExp(`(?<![0-9a-z])${value}(?![0-9a-z])`, 'gi') : value, name)
+    }
     return text
   }
 

@@ -1,4 +1,7 @@
-/** `npm run test:harm`: what applications see of each library has to be the same with and without us. */
+/**
+ * `npm run test:harm`: what applications see of each library has to be the same with and without us.
+ * `npm run test:harm -- --node 24 pg http` looks at those libraries only, on another Node.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -8,6 +11,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createCollector } from '../../build/test/helpers/collector.js'
+import { nodeBinary } from '../node-binary.mjs'
 import { startServices } from '../services.mjs'
 import { differences, linesOf, printedLines } from './compare.mjs'
 
@@ -27,9 +31,13 @@ const SAMPLERS = { sampled: 'always_on', unsampled: 'always_off' }
 
 const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
-  // What is held against doing nothing: ourselves, unless this suite itself is tested.
-  options: { preload: { type: 'string', default: join(root, 'dist', 'register.js') } },
+  options: {
+    // What is held against doing nothing: ourselves, unless this suite itself is tested.
+    preload: { type: 'string', default: join(root, 'dist', 'register.js') },
+    node: { type: 'string' },
+  },
 })
+const node = options.node === undefined ? process.execPath : nodeBinary(options.node)
 
 const logs = mkdtempSync(join(tmpdir(), 'trace-harm-'))
 let runs = 0
@@ -37,7 +45,7 @@ let runs = 0
 /** Runs a scene. Resolves to the lines of what it observed, and of what the process did. */
 async function observe({ script, scene, type }, env, flags) {
   const log = join(logs, String(++runs))
-  const child = spawn(process.execPath, [...flags, join(here, `child.${type}`), script, scene, log], {
+  const child = spawn(node, [...flags, join(here, `child.${type}`), script, scene, log], {
     cwd: root,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
