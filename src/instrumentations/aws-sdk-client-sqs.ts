@@ -23,7 +23,8 @@ export default defineInstrumentation({
   modules: [
     {
       name: '@aws-sdk/client-sqs',
-      versions: '>=3 <4',
+      // Older ones speak the protocol in XML.
+      versions: '>=3.447 <4',
       patch: ({ SQSClient }: { SQSClient: { prototype: Client } }, kit) =>
         traceSend(
           SQSClient.prototype,

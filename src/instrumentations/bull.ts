@@ -11,7 +11,8 @@ import {
   traceJobs,
 } from './shared/bull-processing.js'
 
-const LIBRARY = { name: 'bull', versions: '>=4 <5' }
+// Older ones hand jobs to sandboxes in another way.
+const LIBRARY = { name: 'bull', versions: '>=4.5.6 <5' }
 
 export default defineInstrumentation({
   name: 'bull',

@@ -14,7 +14,8 @@ import {
 } from './shared/bull-processing.js'
 import { createStamp } from './shared/stamp.js'
 
-const LIBRARY = { name: 'bullmq', versions: '>=4 <7' }
+// Older ones give the processor of a sandbox no token.
+const LIBRARY = { name: 'bullmq', versions: '>=4.8 <7' }
 
 export default defineInstrumentation({
   name: 'bullmq',

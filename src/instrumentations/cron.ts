@@ -8,7 +8,8 @@ export default defineInstrumentation({
   name: 'cron',
   title: 'cron',
   category: 'schedule',
-  modules: [{ name: 'cron', versions: '>=3 <5', file: 'dist/job.js', patch: patchJob }],
+  // In older ones a job that fails ends the process.
+  modules: [{ name: 'cron', versions: '>=3.4 <5', file: 'dist/job.js', patch: patchJob }],
 })
 
 interface Ticks {

@@ -14,7 +14,8 @@ import {
 import { background, carrierOf, handle, takeCarrier, withCarrier } from './shared/jobs.js'
 import { createStamp } from './shared/stamp.js'
 
-const LIBRARY = { name: 'graphile-worker', versions: '>=0.16 <0.17' }
+// Before 0.16.2 it stored how jobs ended by another call.
+const LIBRARY = { name: 'graphile-worker', versions: '>=0.16.2 <0.17' }
 
 interface Options {
   propagate: boolean

@@ -20,7 +20,8 @@ import {
 import { type Fateful, finishSettled } from './shared/settling.js'
 import { createStamp } from './shared/stamp.js'
 
-const NATS_2 = { name: 'nats', versions: '>=2 <3' }
+// Older ones have JetStream in other files, and no consumers.
+const NATS_2 = { name: 'nats', versions: '>=2.15 <3' }
 const CORE = { name: '@nats-io/nats-core', versions: '>=3 <4' }
 const JETSTREAM = { name: '@nats-io/jetstream', versions: '>=3 <4' }
 

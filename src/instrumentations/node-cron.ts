@@ -6,7 +6,8 @@ import { createStamp } from './shared/stamp.js'
 
 const LIBRARY = 'node-cron'
 const NEW = { name: LIBRARY, versions: '>=4 <5', patch: patchNew }
-const OLD = { name: LIBRARY, versions: '>=3 <4' }
+// In 3.0.0 jobs are run in another place.
+const OLD = { name: LIBRARY, versions: '>=3.0.1 <4' }
 
 export default defineInstrumentation({
   name: 'node-cron',

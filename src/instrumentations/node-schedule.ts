@@ -3,7 +3,8 @@ import { defineInstrumentation, type Kit } from './define.js'
 import { createRunner } from './shared/schedules.js'
 import { createStamp } from './shared/stamp.js'
 
-const LIBRARY = { name: 'node-schedule', versions: '>=2 <3' }
+// Before 2.1 nobody is told of a job that fails.
+const LIBRARY = { name: 'node-schedule', versions: '>=2.1 <3' }
 
 export default defineInstrumentation({
   name: 'node-schedule',

@@ -21,7 +21,8 @@ export default defineInstrumentation<Options>({
   modules: [
     {
       name: 'pg',
-      versions: '>=8 <9',
+      // Older ones never connect on the versions of Node that we run on.
+      versions: '>=8.0.3 <9',
       file: 'lib/client.js',
       patch(Client: { prototype: Client; Query: { prototype: Submittable } }, kit) {
         kit.wrap(Client.prototype, 'query', query => trace(query, kit))
@@ -34,7 +35,7 @@ export default defineInstrumentation<Options>({
     },
     {
       name: 'pg-cursor',
-      versions: '>=2 <3',
+      versions: '>=2.7.1 <3',
       patch({ prototype }: { prototype: Cursor }, kit) {
         follow(prototype, kit)
         kit.bindCallback(prototype, 'read')

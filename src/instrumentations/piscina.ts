@@ -5,7 +5,8 @@ import type { SemanticAttributes } from '../semconv.js'
 import { type Call, defineInstrumentation, internal, type Kit, type OpenCall, type Operation } from './define.js'
 import { createStamp } from './shared/stamp.js'
 
-const LIBRARY = { name: 'piscina', versions: '>=4 <6' }
+// Older ones are one file, whose parts cannot be reached.
+const LIBRARY = { name: 'piscina', versions: '>=4.6 <6' }
 
 export default defineInstrumentation({
   name: 'piscina',
