@@ -7,6 +7,7 @@ const { instrumentations } = require('./build/src/instrumentations/index.js')
 const tables = require('./build/src/cli/tables.js')
 
 const results = readFileSync('bench/RESULTS.md', 'utf8')
+const tested = JSON.parse(readFileSync('test/versions.json', 'utf8'))
 
 /** A table of bench/RESULTS.md, under its title, as far as its first columns. */
 function measured(title, columns) {
@@ -24,7 +25,7 @@ function measured(title, columns) {
 }
 
 const blocks = {
-  libraries: tables.supportedLibraries(instrumentations),
+  libraries: tables.supportedLibraries(instrumentations, tested),
   'library-options': tables.libraryOptions(instrumentations),
   configuration: tables.configuration(instrumentations),
   measured: [

@@ -28,7 +28,7 @@ export function servicesOf(files) {
 }
 
 /** Runs the files by `node --test`. `extra` are further flags. Resolves to the exit code. */
-export async function runTests(files, { node = process.execPath, env, extra = [] }) {
+export async function runTests(files, { node = process.execPath, cwd = root, env, extra = [] }) {
   const child = spawn(
     node,
     [
@@ -39,10 +39,10 @@ export async function runTests(files, { node = process.execPath, env, extra = []
       '--test-reporter=spec',
       '--test-reporter-destination=stdout',
       ...extra,
-      ...files.map(file => relative(root, file)),
+      ...files.map(file => relative(cwd, file)),
     ],
     // A group of its own, so that its end takes along what tests that failed have left running.
-    { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'], detached: true },
+    { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'], detached: true },
   )
   const end = () => killGroup(child.pid)
   process.once('exit', end)

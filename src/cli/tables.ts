@@ -2,22 +2,30 @@
 import { createTable, type Row, rowsWithPaths } from '../config/options.js'
 import type { Instrumentation } from '../instrumentations/define.js'
 
-/** One row per module of each library. */
-export function supportedLibraries(definitions: readonly Instrumentation[]): string {
+/** The ranges of versions of each module, which may be entered in several files, and in several ranges. */
+export function rangesOf({ modules = [] }: Instrumentation): Map<string, Set<string>> {
+  const ranges = new Map<string, Set<string>>()
+  for (const { name, versions } of modules) ranges.set(name, (ranges.get(name) ?? new Set()).add(versions))
+  return ranges
+}
+
+/** One row per module of each library; `tested` are the versions that its tests have passed on, the lowest first. */
+export function supportedLibraries(
+  definitions: readonly Instrumentation[],
+  tested: Readonly<Record<string, readonly string[]>>,
+): string {
   return table(
-    ['Library', 'Module', 'Versions', 'Category'],
-    definitions.flatMap(({ name, title, category, modules = [] }) => {
-      // A module may be entered in several files, and in several ranges of versions.
-      const ranges = new Map<string, Set<string>>()
-      for (const { name, versions } of modules) ranges.set(name, (ranges.get(name) ?? new Set()).add(versions))
-      if (ranges.size === 0) ranges.set(name, new Set())
-      return [...ranges].map(([module, versions]) => [
-        title,
+    ['Library', 'Module', 'Versions', 'Lowest tested', 'Newest tested', 'Category'],
+    definitions.flatMap(definition =>
+      [...rangesOf(definition)].map(([module, versions]) => [
+        definition.title,
         code(module),
         [...versions].map(code).join(' and '),
-        category,
-      ])
-    }),
+        tested[module]?.[0] ?? '',
+        tested[module]?.at(-1) ?? '',
+        definition.category,
+      ]),
+    ),
   )
 }
 

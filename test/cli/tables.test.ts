@@ -31,13 +31,13 @@ const definitions: Instrumentation[] = [
 
 test('supported libraries: one row per module', () => {
   assert.equal(
-    supportedLibraries(definitions),
+    supportedLibraries(definitions, { amqplib: ['0.10.0', '1.2.0', '2.3.1'], pg: ['8.0.3'] }),
     [
-      '| Library | Module | Versions | Category |',
-      '| --- | --- | --- | --- |',
-      '| amqplib | `amqplib` | `>=0.10 <1 \\|\\| ^2` | messaging |',
-      '| node-postgres | `pg` | `>=8 <9` and `>=9 <10` | database |',
-      '| node-postgres | `pg-pool` | `>=3 <4` | database |',
+      '| Library | Module | Versions | Lowest tested | Newest tested | Category |',
+      '| --- | --- | --- | --- | --- | --- |',
+      '| amqplib | `amqplib` | `>=0.10 <1 \\|\\| ^2` | 0.10.0 | 2.3.1 | messaging |',
+      '| node-postgres | `pg` | `>=8 <9` and `>=9 <10` | 8.0.3 | 8.0.3 | database |',
+      '| node-postgres | `pg-pool` | `>=3 <4` |  |  | database |',
       '',
     ].join('\n'),
   )

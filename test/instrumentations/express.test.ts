@@ -315,3 +315,35 @@ test('an unsampled request is left alone', async () => {
   await collector.close()
   assert.deepEqual(collector.spans(), [])
 })
+
+test('the router of Express 5 by itself', async () => {
+  const collector = await createCollector()
+  const code = `
+    const http = require('node:http')
+    const Router = require('router')
+    const users = Router()
+    users.get('/:id', (req, res) => res.end(req.params.id))
+    users.get('/:id/posts', (_req, _res, next) => next(new TypeError('no posts')))
+    const router = Router().use('/users', users)
+    const server = http.createServer((req, res) => {
+      router(req, res, error => { res.statusCode = error ? 500 : 404; res.end(error?.message ?? 'nothing') })
+    })
+    server.listen(0, () => console.log('ready ' + server.address().port))`
+  const app = await startApp({ code, collector })
+  const answers = [
+    ['GET /users/7', { status: 200, body: '7' }, ['GET /users/:id', '  request handler - /users/:id']],
+    [
+      'GET /users/7/posts',
+      { status: 500, body: 'no posts' },
+      ['GET /users/:id/posts', '  request handler - /users/:id/posts'],
+    ],
+    ['GET /nowhere', { status: 404, body: 'nothing' }, ['GET']],
+  ] as const
+  for (const [request, answer, spans] of answers) {
+    assert.deepEqual(outline(tree(await spansOf(collector, app, request))), spans)
+    assert.deepEqual(await ask(app, request), answer)
+    await collector.waitFor(all => all.filter(isServer).length % 2 === 0, MS)
+  }
+  await app.stop()
+  await collector.close()
+})

@@ -1,6 +1,7 @@
 /** pg and pg-pool against a PostgreSQL, in applications of their own. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { DatabaseError } from 'pg'
 import { type AppOptions, runApp } from '../helpers/child.js'
 import { createCollector, type ReceivedSpan } from '../helpers/collector.js'
 import { postgres } from '../helpers/services.js'
@@ -10,11 +11,14 @@ import { assertTree, type ExpectedSpan, oneTrace } from '../helpers/spans.js'
 function prelude(type: AppOptions['type']): string {
   const imports =
     type === 'esm'
-      ? `import pg, { Client, Pool, Query } from 'pg'
+      ? `import * as exported from 'pg'
          import Cursor from 'pg-cursor'
          import QueryStream from 'pg-query-stream'
          import { trace } from '@opentelemetry/api'
-         import { EventEmitter, once } from 'node:events'`
+         import { EventEmitter, once } from 'node:events'
+         const pg = exported.default
+         // Node sees no names in the oldest versions.
+         const { Client, Pool, Query } = 'Client' in exported ? exported : pg`
       : `const pg = require('pg')
          const { Client, Pool, Query } = pg
          const Cursor = require('pg-cursor')
@@ -239,10 +243,14 @@ for (const type of ['cjs', 'esm'] as const) {
     test('an error is told once, with its code and without the values', async () => {
       const { spans, said } = await run(
         `const client = await connected()
-         const told = error => say([error instanceof pg.DatabaseError, error.message, error.code, error.stack.includes('at async')])
-         await inSpan('literal', () => client.query("select 'hunter2'::int from pg_class").catch(told))
-         await inSpan('parameter', () => client.query('select $1::int', ['hunter2']).catch(told))
-         await inSpan('callback', () => called(done => client.query('select * from nowhere', done)).then(([error]) => told(error)))
+         // The oldest versions have no class for errors, and do not add the caller to the stack.
+         const { DatabaseError } = pg
+         const isAwaited = ({ stack }) => stack.includes('at async')
+         const told = (error, awaited = DatabaseError === undefined || isAwaited(error)) =>
+           say([error instanceof (DatabaseError ?? Error), error.message, error.code, awaited])
+         await inSpan('literal', () => client.query("select 'hunter2'::int from pg_class").catch(error => told(error)))
+         await inSpan('parameter', () => client.query('select $1::int', ['hunter2']).catch(error => told(error)))
+         await inSpan('callback', () => called(done => client.query('select * from nowhere', done)).then(([error]) => told(error, isAwaited(error))))
          await client.end()`,
         { type, inside: 'all', spans: 7 },
       )
@@ -564,7 +572,10 @@ test('where nothing is sampled, callbacks run in their caller’s context all th
   assert.deepEqual(said, Array(10).fill([true, true, true]))
 })
 
-test('the application sees what it sees without us', async () => {
+// The oldest versions, which have no class for errors yet, fail at some of these by themselves.
+const SEEN = { skip: DatabaseError === undefined }
+
+test('the application sees what it sees without us', SEEN, async () => {
   const code = `${prelude('cjs')}
     main(async () => {
       const client = await connected()
