@@ -34,6 +34,9 @@ const eager = instrumentations.filter(isEager)
 const parts = new Map([
   ['src/exporter/console.ts', 'console.js'],
   ['src/delivery.ts', 'delivery.js'],
+  ['src/exporter/file.ts', 'file.js'],
+  ['src/exporter/grpc.ts', 'grpc.js'],
+  ['src/exporter/otlp-json.ts', 'otlp-json.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))
     .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),
@@ -92,7 +95,8 @@ const listed = {
 }
 
 const inputsOf = ({ metafile }) => Object.keys(metafile.inputs)
-const startPlugins = [listed, apart(source => (parts.has(source) ? `./${parts.get(source)}` : undefined))]
+const placeOf = source => (parts.has(source) ? `./${parts.get(source)}` : undefined)
+const startPlugins = [listed, apart(placeOf)]
 
 // The modules that start.js has in common with a part stay in start.js: there is one copy of their state.
 const ofStart = new Set(inputsOf(await build({ ...common, entryPoints: [START], outdir: out, plugins: startPlugins })))
@@ -146,7 +150,7 @@ for (const [source, file] of parts) {
     ...write,
     entryPoints: [source],
     outfile: join(out, file),
-    plugins: [fromStart(start)],
+    plugins: [fromStart(start), apart(other => (other === source ? undefined : placeOf(other)))],
   })
   Object.assign(metafile.inputs, made.inputs)
 }

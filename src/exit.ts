@@ -6,7 +6,7 @@ export interface Leaving {
   /** True if anything waits that could still be delivered. */
   pending(): boolean
   /** Delivers while there is an event loop, trying once. Never rejects. */
-  deliver(): Promise<void>
+  deliver(): Promise<unknown>
   /** Delivers in this very turn, within the time given; what cannot be delivered is counted as lost. */
   deliverNow(timeoutMs: number): void
   /** The process ends now. */

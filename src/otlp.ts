@@ -5,6 +5,8 @@ import type { Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import type { EndedSpan } from './trace/span.js'
 
+export type Destination = 'otlp' | 'otlp/stdout' | 'otlp/file'
+
 export interface OtlpSink {
   add(span: EndedSpan): void
   /** True if anything waits or is on its way. */
@@ -19,11 +21,13 @@ export interface OtlpSink {
   lastWords(): void
 }
 
-export function createOtlpSink(config: Config, health: Health): OtlpSink {
+/** `health` counts what goes to this destination. */
+export function createOtlpSink(config: Config, health: Health, destination: Destination = 'otlp'): OtlpSink {
   let parts: ReturnType<typeof Delivery.createDelivery> | undefined
   return {
     add(span) {
-      parts ??= load(config, health)
+      health.ended++
+      parts ??= load(config, health, destination)
       if (parts === undefined) health.dropped.failed++
       else parts.queue.add(span)
     },
@@ -38,27 +42,39 @@ export function createOtlpSink(config: Config, health: Health): OtlpSink {
       const batches = parts.queue.drain()
       if (batches.length === 0) return
       const bodies = batches.map(({ body }) => body)
-      const taken = timeoutMs > 0 && parts.exporter.sendNow(bodies, timeoutMs)
-      for (const { spans } of batches) {
-        if (taken) health.sent += spans
+      const taken = timeoutMs > 0 ? parts.exporter.sendNow(bodies, timeoutMs) : 0
+      batches.forEach(({ spans }, at) => {
+        if (at < taken) health.sent += spans
         else health.dropped.unreachable += spans
-      }
+      })
     },
     lastWords() {
       const lost = Object.entries(health.dropped).filter(([, spans]) => spans > 0)
       if (lost.length === 0) return
       const reasons = lost.map(([reason, spans]) => `${spans} ${reason}`).join(', ')
-      log.warn('of %d spans some were lost (%s); the collector is %s', health.ended, reasons, config.otlp.endpoint)
+      log.warn('of %d spans some were lost (%s); %s', health.ended, reasons, whereTo(config, destination))
     },
   }
 }
 
+function whereTo({ otlp, otlpFile }: Config, destination: Destination): string {
+  if (destination === 'otlp/stdout') return 'they go to standard output'
+  // Without what may be a password or a key.
+  return destination === 'otlp/file'
+    ? `they go to ${otlpFile}`
+    : `the collector is ${otlp.endpoint.replace(/\/\/[^/]*@/, '//').replace(/[?#].*/, '')}`
+}
+
 // A file of its own, as a process that makes no spans does not need it: 2 ms of a start. It may be gone by the time that
 // the first span ends, where the application's folder was replaced under it.
-function load(config: Config, health: Health): ReturnType<typeof Delivery.createDelivery> | undefined {
+function load(
+  config: Config,
+  health: Health,
+  destination: Destination,
+): ReturnType<typeof Delivery.createDelivery> | undefined {
   try {
     const { createDelivery } = require('./delivery.js') as typeof Delivery
-    return createDelivery(config, health)
+    return createDelivery(config, health, destination)
   } catch (error) {
     log.once('delivery', 'spans cannot be delivered: %s', error)
     return undefined

@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads'
 import { log } from '../diagnostics/log.js'
 import { applicationPackage } from './application.js'
 import { type Config, createTable, type Definition, isRow, type Options, type Row, type Table } from './options.js'
+import { GRPC_ENDPOINT, HTTP_ENDPOINT, isHostAndPort } from './otlp.js'
 import { type Complain, isObject, withoutCredentials } from './parse.js'
 
 /** The variables of a process, as `process.env` has them. */
@@ -40,17 +41,22 @@ export function readConfig(
     warnings.push(`${where}: ignored ${value}, expected ${expected}; using ${used}`)
   }
   const table = createTable(definitions)
-  const { serviceName, batch, ...rest } = valuesOf(table, options, '', env, warn) as Omit<Config, 'serviceName'> & {
-    serviceName: string | undefined
-  }
+  const { serviceName, batch, otlp, ...rest } = valuesOf(table, options, '', env, warn) as Read
   return {
     config: frozen({
       ...rest,
       ...service(serviceName ?? rest.resourceAttributes['service.name']),
       batch: fitting(batch, warn),
+      otlp: addressed(otlp, warn),
     }),
     warnings,
   }
+}
+
+/** What the table says, before one row knows of another. */
+type Read = Omit<Config, 'serviceName' | 'otlp'> & {
+  serviceName: string | undefined
+  otlp: Omit<Config['otlp'], 'endpoint'> & { endpoint: string | undefined }
 }
 
 function service(named: string | undefined): { serviceName: string; serviceVersion?: string } {
@@ -69,6 +75,26 @@ function fitting(batch: Config['batch'], warn: Warn): Config['batch'] {
     show(maxQueueSize),
   )
   return { ...batch, maxExportBatchSize: maxQueueSize }
+}
+
+/** Which endpoint is the default, and what it may look like, depends on the protocol. */
+function addressed({ endpoint, ...otlp }: Read['otlp'], warn: Warn): Config['otlp'] {
+  const isGrpc = otlp.protocol === 'grpc'
+  if (endpoint === undefined) return { ...otlp, endpoint: isGrpc ? GRPC_ENDPOINT : HTTP_ENDPOINT }
+  if (isGrpc) {
+    const { protocol, host, href } = new URL(isHostAndPort(endpoint) ? `https://${endpoint}` : endpoint)
+    if (protocol === 'unix:') return { ...otlp, endpoint: href }
+    const scheme = isHostAndPort(endpoint) && otlp.insecure ? 'http:' : protocol
+    return { ...otlp, endpoint: `${scheme}//${host}` }
+  }
+  if (!isHostAndPort(endpoint)) return { ...otlp, endpoint }
+  warn(
+    'otlp.endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)',
+    show(endpoint),
+    `an http or https URL, as the protocol is ${otlp.protocol}`,
+    show(HTTP_ENDPOINT),
+  )
+  return { ...otlp, endpoint: HTTP_ENDPOINT }
 }
 
 function valuesOf(table: Table, given: unknown, prefix: string, env: Environment, warn: Warn): Record<string, unknown> {

@@ -1,10 +1,10 @@
 /** The table of options: one row each, from which come the types, the reading of them and their documentation. */
 import type { LogLevel } from '../diagnostics/log.js'
+import { compression, endpoint, GRPC_ENDPOINT, HTTP_ENDPOINT, headers, pemFile, proxyUrl, TRACES_PATH } from './otlp.js'
 import {
   boolean,
   choice,
   count,
-  httpUrl,
   type Kind,
   limit,
   milliseconds,
@@ -64,29 +64,6 @@ const LOG_LEVELS: readonly LogLevel[] = ['none', 'error', 'warn', 'info', 'debug
 
 const resourceAttributes = pairs('name=value pairs, percent-encoded', name => name)
 
-// RFC 9110, sections 5.1 and 5.5; names are lower-cased, so that the same header of two sources is one.
-const headers = pairs('name=value pairs that HTTP allows, percent-encoded', (name, value) =>
-  /^[\w!#$%&'*+\-.^`|~]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value) ? name.toLowerCase() : undefined,
-)
-
-const TRACES_PATH = 'v1/traces'
-const BASE_ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT'
-
-/** The variable for all signals is a base, the one for traces is used as it is (specification/protocol/exporter.md#endpoint-urls-for-otlphttp). */
-const endpoint: Kind<string> = {
-  expected: 'an http or https URL',
-  parse(given, _complain, variable) {
-    const url = httpUrl(given)
-    if (url !== undefined && variable === BASE_ENDPOINT) url.pathname = url.pathname.replace(/\/?$/, `/${TRACES_PATH}`)
-    return url?.href
-  },
-  check(value) {
-    const url = httpUrl(value)
-    if (url?.pathname === '/') url.pathname = TRACES_PATH
-    return url?.href
-  },
-}
-
 const bothOtlp = (name: string): string[] => [`OTEL_EXPORTER_OTLP_TRACES_${name}`, `OTEL_EXPORTER_OTLP_${name}`]
 
 const ALL_COUNTS = 'OTEL_ATTRIBUTE_COUNT_LIMIT'
@@ -110,7 +87,12 @@ const fixed = {
     'OTEL_SDK_DISABLED',
     'No spans, nothing instrumented; the propagators still serve manual code.',
   ),
-  exporters: row(namesOrNone(['otlp', 'console']), ['otlp'], 'OTEL_TRACES_EXPORTER', 'Where finished spans go.'),
+  exporters: row(
+    namesOrNone(['otlp', 'console', 'otlp/stdout', 'otlp/file']),
+    ['otlp'],
+    'OTEL_TRACES_EXPORTER',
+    'Where finished spans go: to a collector, as waterfalls to standard error, as OTLP JSON to standard output or to a file.',
+  ),
   sampler: {
     name: row(choice(SAMPLERS), 'parentbased_always_on', 'OTEL_TRACES_SAMPLER', 'Which traces are recorded.'),
     ratio: row(ratio, 1, 'OTEL_TRACES_SAMPLER_ARG', 'Share of traces that the two ratio samplers record.'),
@@ -151,21 +133,68 @@ const fixed = {
     linkAttributeCount: row(limit, 128, ['OTEL_LINK_ATTRIBUTE_COUNT_LIMIT', ALL_COUNTS], 'Attributes of a link.'),
   },
   otlp: {
-    endpoint: row(
-      endpoint,
-      `http://localhost:4318/${TRACES_PATH}`,
-      ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', BASE_ENDPOINT],
-      `Where the collector takes traces. \`${TRACES_PATH}\` is appended to the second variable, and in code to a URL without a path.`,
-      'credentials',
-    ),
-    headers: row(headers, {}, bothOtlp('HEADERS'), 'Headers of every request, of all sources together.', 'value'),
-    timeoutMs: row(milliseconds, 10_000, bothOtlp('TIMEOUT'), 'For one batch, retries included. 0: no limit.'),
-    compression: row(choice(['none', 'gzip']), 'none', bothOtlp('COMPRESSION'), 'Of the request body.'),
     protocol: row(
-      choice(['http/protobuf'], 'http/protobuf (http/json and grpc are not supported yet)'),
+      choice(['http/protobuf', 'http/json', 'grpc']),
       'http/protobuf',
       bothOtlp('PROTOCOL'),
       'How spans are encoded and sent.',
+    ),
+    endpoint: row<string | undefined>(
+      endpoint,
+      undefined,
+      bothOtlp('ENDPOINT'),
+      `Where the collector takes traces. \`${TRACES_PATH}\` is appended to the second variable, and in code to a URL without a path; grpc needs no path. Without it: \`${HTTP_ENDPOINT}\`, with grpc \`${GRPC_ENDPOINT}\`.`,
+      'credentials',
+    ),
+    insecure: row(
+      boolean,
+      false,
+      bothOtlp('INSECURE'),
+      'Whether grpc to a host:port, which says neither http nor https, goes without TLS.',
+    ),
+    certificate: row<string | undefined>(
+      pemFile,
+      undefined,
+      bothOtlp('CERTIFICATE'),
+      'Authorities to trust, instead of those that Node knows.',
+    ),
+    clientCertificate: row<string | undefined>(
+      pemFile,
+      undefined,
+      bothOtlp('CLIENT_CERTIFICATE'),
+      'Who we are, for mutual TLS.',
+    ),
+    clientKey: row<string | undefined>(pemFile, undefined, bothOtlp('CLIENT_KEY'), 'The key of that certificate.'),
+    headers: row(headers, {}, bothOtlp('HEADERS'), 'Headers of every request, of all sources together.', 'value'),
+    timeoutMs: row(milliseconds, 10_000, bothOtlp('TIMEOUT'), 'For one batch, retries included. 0: no limit.'),
+    compression: row(compression, 'none', bothOtlp('COMPRESSION'), 'Of the request body.'),
+  },
+  otlpFile: row(
+    text,
+    'traces.jsonl',
+    'TRACE_OTLP_FILE',
+    'Where the exporter `otlp/file` appends a line of OTLP JSON for each batch. A file of 256 MiB is renamed, with `.1` at its end, in place of the one before it.',
+  ),
+  proxies: {
+    http: row<string | undefined>(
+      proxyUrl,
+      undefined,
+      ['http_proxy', 'HTTP_PROXY'],
+      'The proxy to collectors of http URLs that are not on this machine.',
+      'credentials',
+    ),
+    https: row<string | undefined>(
+      proxyUrl,
+      undefined,
+      ['https_proxy', 'HTTPS_PROXY'],
+      'The same for https URLs.',
+      'credentials',
+    ),
+    except: row(
+      words,
+      [],
+      ['no_proxy', 'NO_PROXY'],
+      'Hosts and domains, with or without a port, networks (10.0.0.0/8) or `*`: reached without a proxy.',
     ),
   },
   async: {
@@ -245,7 +274,8 @@ type Given<T> = T extends Row<infer V> ? V : { readonly [K in keyof T]?: Given<T
 type AllRows = ReturnType<typeof createTable>
 
 /** Every option with its value, deeply frozen. */
-export interface Config extends Omit<Values<AllRows>, 'serviceName'> {
+export interface Config extends Omit<Values<AllRows>, 'serviceName' | 'otlp'> {
+  readonly otlp: Omit<Values<AllRows>['otlp'], 'endpoint'> & { readonly endpoint: string }
   readonly serviceName: string
   /** In the package.json that the service is named after, if it is. */
   readonly serviceVersion?: string

@@ -1,20 +1,28 @@
 /** Runs in a worker thread while the thread that is going away waits: posts the batches and says how it went. */
 import { workerData } from 'node:worker_threads'
+import { dividing } from './divide.js'
 import type { Errand } from './farewell.js'
-import { createHttpSend } from './http.js'
+import { createTransport } from './transport.js'
 
-const { bodies, state, timeoutMs, endpoint, headers, compression } = workerData as Errand
+const { bodies, state, timeoutMs, options } = workerData as Errand
 
-async function deliver(): Promise<boolean> {
-  const send = createHttpSend({ endpoint, headers, compression, timeoutMs, onRefused: () => {} })
-  for (const body of bodies) if ((await send(body)) !== 'sent') return false
-  return true
+async function deliver(): Promise<void> {
+  const giveUp = performance.now() + timeoutMs
+  const transport = createTransport(options, { onRefused() {}, onPartial() {} })
+  const send = dividing((body, onWritten) => transport(body, onWritten, Math.max(1, giveUp - performance.now())), {
+    onTooLarge() {},
+    onRejected() {},
+  })
+  for (const body of bodies) {
+    if ((await send(body)) !== 'sent') return
+    Atomics.add(state, 1, 1)
+  }
 }
 
 // Our sockets do not keep this thread alive: the timer does.
 const timer = setTimeout(() => {}, timeoutMs)
-deliver().then(taken => {
-  Atomics.store(state, 0, taken ? 1 : 2)
+deliver().then(() => {
+  Atomics.store(state, 0, 1)
   Atomics.notify(state, 0)
   clearTimeout(timer)
 })

@@ -1,118 +1,166 @@
 /** POSTs a batch to an OTLP/HTTP endpoint (specification/protocol/otlp, "OTLP/HTTP"). */
 import http from 'node:http'
-import type https from 'node:https'
-import { promisify } from 'node:util'
-import type * as Zlib from 'node:zlib'
 import { version } from '../version.js'
-
-/** 'refused': never send it again. An object: it may succeed later, after so many milliseconds if the collector said when. */
-export type SendResult = 'sent' | 'refused' | { retryAfterMs: number | undefined; reason: string }
-
-/** Sends one ExportTraceServiceRequest; `onWritten` is called when the operating system has all of it. Never rejects. */
-export type Send = (body: Uint8Array, onWritten?: () => void) => Promise<SendResult>
-
-export interface HttpOptions {
-  /** The full URL, with its path. */
-  readonly endpoint: string
-  readonly headers: Readonly<Record<string, string>>
-  /** For one request; 0 is no limit. */
-  readonly timeoutMs: number
-  readonly compression: 'none' | 'gzip'
-  /** Told why each refused batch was refused. */
-  onRefused(reason: string): void
-}
+import { partialOf, statusOf } from './answer.js'
+import { compressed } from './compress.js'
+import { type Connector, createConnector, proxyHeaders } from './connect.js'
+import type * as OtlpJson from './otlp-json.js'
+import {
+  type Listener,
+  later,
+  MAX_ANSWER_BYTES,
+  MAX_CONNECTION_MS,
+  type Send,
+  type SendResult,
+  type TransportOptions,
+} from './send.js'
 
 const RETRYABLE = new Set([429, 502, 503, 504])
-const MAX_RESPONSE_BYTES = 4 * 1024 * 1024
+// What the protocol's specification recommends, before compression.
+const MAX_REQUEST_BYTES = 20 * 1024 * 1024
+const DEFAULT_PATH = '/v1/traces'
 
-/** A sender on one kept-alive connection that never holds the process open. */
-export function createHttpSend({ endpoint, headers, timeoutMs, compression, onRefused }: HttpOptions): Send {
-  const url = new URL(endpoint)
-  // Loaded where it is needed: TLS is a third of what a start costs.
-  const { Agent, request } = url.protocol === 'https:' ? (require('node:https') as typeof https) : http
+/** A sender on one kept-alive connection, replaced after `connectionMs`, that never holds the process open. */
+export function createHttpSend(
+  options: TransportOptions,
+  listener: Listener,
+  connectionMs: number = MAX_CONNECTION_MS,
+): Send {
+  const { compression, protocol } = options
+  const connector = createConnector(options, true)
+  const target = targetOf(options, connector)
   let agent: http.Agent | undefined
+  let since = 0
 
-  async function send(body: Uint8Array, onWritten?: () => void): Promise<SendResult> {
-    agent ??= new Agent({ keepAlive: true, maxSockets: 1 })
-    const payload = compression === 'gzip' ? await gzip(body) : body
-    return new Promise(resolve => {
-      const req = request(url, {
+  function freshAgent(): http.Agent {
+    const now = performance.now()
+    if (agent !== undefined && now - since < connectionMs) return agent
+    agent?.destroy()
+    since = now
+    agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    agent.createConnection = (_, callback) => {
+      connector.open('http/1.1').then(
+        socket => callback?.(null, socket),
+        error => callback?.(error, undefined as never),
+      )
+      return undefined
+    }
+    return agent
+  }
+
+  /** Gives the answer's status, headers and body, as far as they came once there was a status. */
+  function post(payload: Uint8Array, onWritten?: () => void, withinMs = 0): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const req = http.request({
+        ...target,
         method: 'POST',
-        agent,
-        headers: requestHeaders(headers, compression, payload.byteLength),
+        agent: freshAgent(),
+        headers: { ...target.headers, 'Content-Length': payload.byteLength },
       })
-      const timer =
-        timeoutMs === 0
-          ? undefined
-          : setTimeout(() => req.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs).unref()
-      const settle = (result: SendResult): void => {
+      let answered = false
+      let give = (): void => reject(new Error(`no answer in ${withinMs} ms`))
+      const finish = (): void => {
         clearTimeout(timer)
-        resolve(result)
+        give()
+        req.destroy()
       }
+      const timer = withinMs === 0 ? undefined : setTimeout(finish, withinMs).unref()
       req.once('socket', socket => socket.unref())
-      req.on('error', error => settle({ retryAfterMs: undefined, reason: reasonOf(error) }))
-      req.once('response', res => judge(req, res, settle, onRefused))
+      req.on('error', error => {
+        clearTimeout(timer)
+        reject(Object.assign(error, { stale: req.reusedSocket && !answered }))
+      })
+      req.once('response', res => {
+        answered = true
+        const chunks: Buffer[] = []
+        let bytes = 0
+        const taken = (): void => {
+          clearTimeout(timer)
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks) })
+        }
+        give = taken
+        res.on('data', (chunk: Buffer) => {
+          bytes += chunk.byteLength
+          if (bytes > MAX_ANSWER_BYTES) finish()
+          else chunks.push(chunk)
+        })
+        res.once('end', taken).once('close', taken).on('error', taken)
+      })
       req.end(payload, onWritten)
     })
   }
-  return (body, onWritten) =>
-    send(body, onWritten).catch(error => ({ retryAfterMs: undefined, reason: reasonOf(error) }))
+
+  async function send(body: Uint8Array, onWritten?: () => void, withinMs?: number): Promise<SendResult> {
+    const text = protocol === 'http/json' ? jsonOf(body) : body
+    if (text.byteLength > MAX_REQUEST_BYTES) return 'too large'
+    const payload = await compressed(text, compression)
+    // The collector may have closed a connection that was kept alive, in the moment that it is used again.
+    const answer = await post(payload, onWritten, withinMs).catch(error => {
+      if (error.stale !== true) throw error
+      return post(payload, onWritten, withinMs)
+    })
+    return judge(answer, body, listener)
+  }
+  return (body, onWritten, withinMs) => send(body, onWritten, withinMs).catch(error => later(error))
 }
 
-function requestHeaders(
-  own: Readonly<Record<string, string>>,
-  compression: 'none' | 'gzip',
-  bytes: number,
-): Record<string, string | number> {
+interface Answer {
+  readonly status: number
+  readonly headers: http.IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+/** Where requests go and what all of them say. */
+function targetOf(
+  { endpoint, headers, compression, protocol }: TransportOptions,
+  { socketPath, forwarder }: Connector,
+): http.RequestOptions & { headers: Record<string, string> } {
+  const url = new URL(endpoint)
+  const { username, password } = url
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const host = socketPath === undefined ? url.host : 'localhost'
+  const path = socketPath === undefined ? `${url.pathname}${url.search}` : DEFAULT_PATH
   return {
-    'User-Agent': `org-trace/${version}`,
-    ...own,
-    ...(compression === 'gzip' ? { 'Content-Encoding': 'gzip' } : undefined),
-    'Content-Type': 'application/x-protobuf',
-    'Content-Length': bytes,
+    path: forwarder === undefined ? path : `http://${host}${path}`,
+    ...(credentials === ':' ? undefined : { auth: credentials }),
+    headers: {
+      Host: host,
+      'User-Agent': `org-trace/${version}`,
+      ...headers,
+      ...(forwarder === undefined ? undefined : proxyHeaders(forwarder)),
+      ...(compression === 'none' ? undefined : { 'Content-Encoding': compression }),
+      'Content-Type': protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
+    },
   }
 }
 
-function judge(
-  req: http.ClientRequest,
-  res: http.IncomingMessage,
-  settle: (r: SendResult) => void,
-  onRefused: (reason: string) => void,
-): void {
-  const status = res.statusCode ?? 0
-  let bytes = 0
-  res.on('data', (chunk: Uint8Array) => {
-    bytes += chunk.byteLength
-    if (bytes > MAX_RESPONSE_BYTES) req.destroy(new Error('the answer is longer than 4 MiB'))
-  })
-  res.once('end', () => {
-    if (status >= 200 && status < 300) settle('sent')
-    else if (RETRYABLE.has(status))
-      settle({ retryAfterMs: retryAfterMs(res.headers['retry-after']), reason: `HTTP ${status}` })
-    else {
-      onRefused(`HTTP ${status}`)
-      settle('refused')
+function jsonOf(body: Uint8Array): Uint8Array {
+  const { toJson } = require('./otlp-json.js') as typeof OtlpJson
+  return Buffer.from(toJson(body))
+}
+
+/** The status decides. What was acknowledged is never sent again, however the rest of the answer went. */
+function judge({ status, headers, body }: Answer, request: Uint8Array, { onRefused, onPartial }: Listener): SendResult {
+  const type = headers['content-type'] ?? ''
+  const isJson = /json/i.test(type)
+  if (status >= 200 && status < 300) {
+    if (/html/i.test(type)) {
+      onRefused(`a web page with HTTP ${status}`, 'expected the address of an OTLP collector')
+      return 'refused'
     }
-  })
-  res.on('error', error => settle({ retryAfterMs: undefined, reason: reasonOf(error) }))
+    const { rejected, message } = partialOf(body, isJson)
+    if (rejected > 0 || message !== '') onPartial(rejected, message, request)
+    return 'sent'
+  }
+  if (status === 413) return 'too large'
+  if (RETRYABLE.has(status)) return later(`HTTP ${status}`, retryAfterMs(headers['retry-after']))
+  onRefused(`HTTP ${status}`, statusOf(body, isJson).message)
+  return 'refused'
 }
 
 /** Seconds or a date (RFC 9110, section 10.2.3), in milliseconds from now. */
 function retryAfterMs(header: string | undefined): number | undefined {
   if (header === undefined) return undefined
-  const seconds = Number(header)
-  const ms = Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * 1000
+  const ms = /^\s*\d+\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now()
   return Number.isNaN(ms) ? undefined : Math.max(0, ms)
-}
-
-// An error of several addresses (localhost on IPv4 and IPv6) has no message of its own.
-const reasonOf = (error: unknown): string => {
-  const { code, message } = error as { code?: string; message?: string }
-  return code ?? message ?? String(error)
-}
-
-let zlib: typeof Zlib | undefined
-async function gzip(body: Uint8Array): Promise<Uint8Array> {
-  zlib ??= require('node:zlib') as typeof Zlib
-  return promisify(zlib.gzip)(body) as unknown as Promise<Uint8Array>
 }

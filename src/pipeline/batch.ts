@@ -25,8 +25,13 @@ export interface Encoder {
   readonly bytes: number
 }
 
-/** 'sent' and 'refused' are final; an object means that the collector could not be reached in time. */
-export type Deliver = (body: Uint8Array, onWritten: () => void) => Promise<'sent' | 'refused' | object>
+/** 'sent' and 'refused' are final; else the collector could not be reached in time, for the whole batch or for what is `left`. */
+export type Deliver = (body: Uint8Array, onWritten: () => void) => Promise<'sent' | 'refused' | Unsent>
+
+export interface Unsent {
+  readonly reason: string
+  readonly left?: { readonly spans: number }
+}
 
 export interface BatchOptions {
   readonly scheduleDelayMs: number
@@ -123,7 +128,11 @@ export function createBatchQueue(
     ]).then(result => {
       if (result === 'sent') health.sent += batch.spans
       else if (result === 'refused') health.dropped.refused += batch.spans
-      else health.dropped.unreachable += batch.spans
+      else {
+        const unsent = result.left?.spans ?? batch.spans
+        health.sent += batch.spans - unsent
+        health.dropped.unreachable += unsent
+      }
       // A process that is going away has taken the batch in the meantime.
       if (underway !== current) return
       underway = undefined

@@ -1,9 +1,13 @@
 /** Every option: read from the environment and from code, right, wrong, huge and hostile. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
 import { type Environment, readConfig } from '../../src/config/load.js'
 import { type Config, createTable, type Options, rowsWithPaths } from '../../src/config/options.js'
 import { runApp } from '../helpers/child.js'
+import { root } from '../helpers/root.js'
 import { definitions } from './definitions.js'
 
 const rows = new Map(rowsWithPaths(createTable(definitions)))
@@ -11,6 +15,16 @@ const rows = new Map(rowsWithPaths(createTable(definitions)))
 // Named, so that no test depends on the package.json of whoever runs it.
 const NAMED = { OTEL_SERVICE_NAME: 'named' }
 const read = (env: Environment, options?: unknown) => readConfig(definitions, options, { ...NAMED, ...env })
+
+const folder = mkdtempSync(join(tmpdir(), 'trace-config-'))
+after(() => rmSync(folder, { recursive: true }))
+const pem = (name: string): string => {
+  const file = join(folder, name)
+  writeFileSync(file, '-----BEGIN CERTIFICATE-----\n')
+  return file
+}
+const PEM = pem('one.pem')
+const OTHER_PEM = pem('other.pem')
 
 const at = (config: Config, path: string): unknown => path.split('.').reduce<any>((value, key) => value?.[key], config)
 
@@ -79,18 +93,30 @@ const headers: Case = {
   bad: ['secret', '=secret', 'a b=1', 'a=%zz', 'a=%0d%0ab:1', 'a=%E2%82%AC', '%E2%82%AC=1', 'a=%'],
 }
 const endpoint = (paths: Record<string, string>): Case => ({
-  good: Object.entries(paths),
+  good: [...Object.entries(paths), ['unix:/run/x y.sock', 'unix:/run/x%20y.sock'], ['unix:///run/x', 'unix:/run/x']],
   bad: [
-    'collector:4318',
     'localhost',
     'ftp://collector',
     'http://',
     'http://[::1',
-    'unix:/run/x',
+    'unix:run/x',
+    'unix:/',
+    'unix://host/run/x',
     'http://a:99999',
+    'a:99999',
     '/v1',
   ],
 })
+const pemFile: Case = { good: [[PEM, PEM]], bad: ['/nowhere.pem', root, join(root, 'package.json'), '\0'] }
+const proxy: Case = {
+  good: [
+    ['http://proxy:3128', 'http://proxy:3128/'],
+    ['proxy.example:3128', 'http://proxy.example:3128/'],
+    ['https://me:secret@proxy', 'https://me:secret@proxy/'],
+  ],
+  bad: ['socks5://proxy:1080', 'http://', 'a b'],
+}
+const networks: Case = { good: [['.internal, 10.0.0.0/8,*', ['.internal', '10.0.0.0/8', '*']]], bad: [','] }
 const choice = (first: string, other: string): Case => ({
   good: [
     [first, first],
@@ -100,7 +126,14 @@ const choice = (first: string, other: string): Case => ({
   bad: ['unknown', `${first},${other}`, 'constructor', '__proto__'],
 })
 const compression = choice('gzip', 'none')
-const protocol: Case = { good: [['HTTP/protobuf', 'http/protobuf']], bad: ['http/json', 'grpc', 'http'] }
+const protocol: Case = {
+  good: [
+    ['HTTP/protobuf', 'http/protobuf'],
+    ['http/json', 'http/json'],
+    ['grpc', 'grpc'],
+  ],
+  bad: ['http', 'protobuf', 'grpc,http/json'],
+}
 
 const cases: Record<string, Case> = {
   OTEL_SERVICE_NAME: {
@@ -123,6 +156,7 @@ const cases: Record<string, Case> = {
     good: [
       ['otlp', ['otlp']],
       ['Console,OTLP,console', ['console', 'otlp']],
+      ['otlp/stdout,otlp/file', ['otlp/stdout', 'otlp/file']],
       ['none', []],
       ['none,NONE', []],
     ],
@@ -170,6 +204,21 @@ const cases: Record<string, Case> = {
   OTEL_SPAN_LINK_COUNT_LIMIT: counts(0),
   OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT: counts(0),
   OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: counts(0),
+  OTEL_EXPORTER_OTLP_INSECURE: booleans,
+  OTEL_EXPORTER_OTLP_TRACES_INSECURE: booleans,
+  OTEL_EXPORTER_OTLP_CERTIFICATE: pemFile,
+  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: pemFile,
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: pemFile,
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: pemFile,
+  OTEL_EXPORTER_OTLP_CLIENT_KEY: pemFile,
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: pemFile,
+  TRACE_OTLP_FILE: { good: [['spans.jsonl', 'spans.jsonl']] },
+  http_proxy: proxy,
+  HTTP_PROXY: proxy,
+  https_proxy: proxy,
+  HTTPS_PROXY: proxy,
+  no_proxy: networks,
+  NO_PROXY: networks,
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint({
     'http://collector:4318': 'http://collector:4318/v1/traces',
     'https://collector/otlp/': 'https://collector/otlp/v1/traces',
@@ -327,12 +376,18 @@ test('nothing given is the defaults, without a word', () => {
       linkAttributeCount: 128,
     },
     otlp: {
+      protocol: 'http/protobuf',
       endpoint: 'http://localhost:4318/v1/traces',
+      insecure: false,
+      certificate: undefined,
+      clientCertificate: undefined,
+      clientKey: undefined,
       headers: {},
       timeoutMs: 10000,
       compression: 'none',
-      protocol: 'http/protobuf',
     },
+    otlpFile: 'traces.jsonl',
+    proxies: { http: undefined, https: undefined, except: [] },
     async: { relation: 'auto', maxAgeMs: 3_600_000 },
     logLevel: 'warn',
     exitTimeoutMs: 2000,
@@ -368,7 +423,15 @@ const inCode: Record<string, unknown> = {
   'otlp.headers': { 'x-key': 'coded' },
   'otlp.timeoutMs': 11,
   'otlp.compression': 'gzip',
-  'otlp.protocol': 'http/protobuf',
+  'otlp.protocol': 'http/json',
+  'otlp.insecure': true,
+  'otlp.certificate': PEM,
+  'otlp.clientCertificate': PEM,
+  'otlp.clientKey': PEM,
+  otlpFile: 'coded.jsonl',
+  'proxies.http': 'http://coded:1/',
+  'proxies.https': 'http://coded:2/',
+  'proxies.except': ['coded'],
   'async.relation': 'link',
   'async.maxAgeMs': 13,
   logLevel: 'error',
@@ -442,7 +505,7 @@ for (const [path, row] of rows) {
     else
       for (const [key, value] of Object.entries(inCode[path] as object))
         assert.equal((at(both.config, path) as any)[key], value)
-    assert.notDeepEqual(path === 'otlp.protocol' ? undefined : inCode[path], row.default)
+    assert.notDeepEqual(inCode[path], row.default)
 
     const absent = read(env, givenAt(path, undefined))
     assert.deepEqual(absent.warnings, [])
@@ -474,7 +537,7 @@ test('a wrong type in code warns with its path, and the environment is used', ()
   assert.equal(config.batch.maxQueueSize, 2048)
   assert.equal(config.instrumentations.pg?.parameters, true)
   assert.deepEqual(warnings, [
-    'exporters: ignored "otlp", expected a list of otlp or console, or none alone; using "otlp"',
+    'exporters: ignored "otlp", expected a list of otlp, console, otlp/stdout or otlp/file, or none alone; using "otlp"',
     'batch.scheduleDelayMs: ignored "5", expected milliseconds from 0 to 2147483647, in the environment also 250ms or 5s; using 7',
     'batch.maxQueueSize: ignored 0, expected a whole number from 1; using 2048',
     'instrumentations.pg.parameters: ignored "no", expected true or false; using true',
@@ -551,16 +614,24 @@ test('a getter that throws costs only its option', () => {
   assert.match(warnings[0] as string, /^batch\.scheduleDelayMs: ignored /)
 })
 
+const pairs: Record<string, [text: string, other: string]> = {
+  'otlp.endpoint': ['http://a/a', 'http://b/b'],
+  'otlp.compression': ['none', 'gzip'],
+  'otlp.protocol': ['http/json', 'http/protobuf'],
+  'otlp.insecure': ['true', 'false'],
+  'otlp.certificate': [PEM, OTHER_PEM],
+  'otlp.clientCertificate': [PEM, OTHER_PEM],
+  'otlp.clientKey': [PEM, OTHER_PEM],
+  'proxies.http': ['http://a/', 'http://b/'],
+  'proxies.https': ['http://a/', 'http://b/'],
+}
+
 test('the variable of a signal wins over that of all, and a wrong one leaves it to that', () => {
   for (const [path, { env, kind }] of rows) {
     const [specific, general] = env
-    if (general === undefined || kind.merge !== undefined || path === 'otlp.protocol') continue
-    const [text, other] =
-      path === 'otlp.endpoint'
-        ? ['http://a/a', 'http://b/b']
-        : path === 'otlp.compression'
-          ? ['none', 'gzip']
-          : ['3', '4']
+    // Any word is a host.
+    if (general === undefined || kind.merge !== undefined || path === 'proxies.except') continue
+    const [text, other] = pairs[path] ?? ['3', '4']
     const onlyOther = at(read({ [general]: other }).config, path)
     const both = read({ [specific as string]: text, [general]: other })
     assert.equal(String(at(both.config, path)), text, path)
@@ -613,7 +684,7 @@ test('an unknown name in a list is left out and the others are kept', () => {
   assert.deepEqual(config.propagators, ['tracecontext'])
   assert.deepEqual(config.exporters, ['otlp'])
   assert.deepEqual(warnings, [
-    'OTEL_TRACES_EXPORTER: ignored "none", expected a list of otlp or console, or none alone; using "otlp"',
+    'OTEL_TRACES_EXPORTER: ignored "none", expected a list of otlp, console, otlp/stdout or otlp/file, or none alone; using "otlp"',
     'OTEL_PROPAGATORS: ignored "b3", expected a list of tracecontext or baggage, or none alone; using "tracecontext"',
   ])
 })
@@ -642,6 +713,34 @@ test('in code an endpoint without a path gets the standard one', () => {
     ['http://collector:4318/own', 'http://collector:4318/own'],
   ])
     assert.equal(read({}, { otlp: { endpoint: url } }).config.otlp.endpoint, used)
+})
+
+test('which endpoint is the default, and how one may be written, depends on the protocol', () => {
+  const grpc = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }
+  const used = (env: Environment): string => {
+    const { config, warnings } = read(env)
+    assert.deepEqual(warnings, [])
+    return config.otlp.endpoint
+  }
+  const ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT'
+  assert.equal(used(grpc), 'http://localhost:4317')
+  assert.equal(used({ ...grpc, [ENDPOINT]: 'http://collector:4317' }), 'http://collector:4317')
+  assert.equal(used({ ...grpc, [ENDPOINT]: 'https://collector/a?b' }), 'https://collector')
+  assert.equal(used({ ...grpc, [ENDPOINT]: 'collector:4317' }), 'https://collector:4317')
+  assert.equal(used({ ...grpc, [ENDPOINT]: '[::1]:4317', OTEL_EXPORTER_OTLP_INSECURE: 'true' }), 'http://[::1]:4317')
+  assert.equal(
+    used({ ...grpc, [ENDPOINT]: 'https://collector', OTEL_EXPORTER_OTLP_INSECURE: 'true' }),
+    'https://collector',
+  )
+  assert.equal(used({ ...grpc, [ENDPOINT]: 'unix:///run/x' }), 'unix:/run/x')
+  const { config } = read({}, { otlp: { protocol: 'grpc', endpoint: 'localhost:4317', insecure: true } })
+  assert.equal(config.otlp.endpoint, 'http://localhost:4317')
+
+  const wrong = read({ [ENDPOINT]: 'collector:4318' })
+  assert.equal(wrong.config.otlp.endpoint, 'http://localhost:4318/v1/traces')
+  assert.deepEqual(wrong.warnings, [
+    'otlp.endpoint (OTEL_EXPORTER_OTLP_ENDPOINT): ignored "collector:4318", expected an http or https URL, as the protocol is http/protobuf; using "http://localhost:4318/v1/traces"',
+  ])
 })
 
 test('secrets are in no warning', () => {

@@ -63,6 +63,8 @@ export interface AnyValueModel {
 export interface Checkers {
   /** Decodes one protobuf ExportTraceServiceRequest and judges it. Throws on bytes that are none. */
   request(body: Uint8Array): RequestModel
+  /** The same for a request in OTLP JSON. */
+  jsonRequest(text: string): RequestModel
   /** Judges what spans have to do with each other. Throws an AssertionError that lists every error; returns the warnings. */
   finish(): string[]
 }
@@ -86,12 +88,13 @@ export async function createCheckers(options: CheckersOptions = {}): Promise<Che
   const otlp = new OtlpChecker({ skewMs: options.skewMs, ownPorts: options.ownPorts })
   otlp.allowRedelivery = options.allowRedelivery === true
   const semconv = new SemconvChecker(loadRegistry(), { allow: options.allow })
+  const judged = (model: RequestModel): RequestModel => {
+    semconv.request(model)
+    return model
+  }
   return {
-    request(body) {
-      const model = otlp.protobuf(body)
-      semconv.request(model)
-      return model
-    },
+    request: body => judged(otlp.protobuf(body)),
+    jsonRequest: text => judged(otlp.json(JSON.parse(text))),
     finish() {
       const wire = otlp.finish()
       const { findings } = semconv.report()
@@ -111,11 +114,18 @@ export async function createCheckers(options: CheckersOptions = {}): Promise<Che
 const wireLine = ({ code, count, samples }: any): string => `otlp ${code} x${count}: ${samples.join('; ')}`
 const semconvLine = ({ code, count, text, where }: any): string => `semconv ${code} x${count}: ${text} in ${where}`
 
+const fail = (code: string, message: string): never => {
+  throw new AssertionError({ message: `${code}: ${message}` })
+}
+
 /** One request, decoded as strictly as the schema allows and judged no further. */
 export async function createDecoder(): Promise<(body: Uint8Array) => RequestModel> {
   const { decodeBinary, exportType } = await load('otlp/decode.mjs')
-  return body =>
-    decodeBinary(exportType('trace'), Buffer.from(body), (code: string, message: string) => {
-      throw new AssertionError({ message: `${code}: ${message}` })
-    })
+  return body => decodeBinary(exportType('trace'), Buffer.from(body), fail)
+}
+
+/** The same of OTLP JSON. */
+export async function createJsonDecoder(): Promise<(text: string) => RequestModel> {
+  const { decodeJson, exportType } = await load('otlp/decode.mjs')
+  return text => decodeJson(exportType('trace'), JSON.parse(text), fail)
 }

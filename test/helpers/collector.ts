@@ -1,10 +1,18 @@
-/** A collector for tests: receives OTLP over HTTP, keeps the spans, and can refuse, delay or break. */
+/** A collector for tests: receives OTLP over HTTP and gRPC, keeps the spans, and can refuse, delay or break in every way. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-import { gunzipSync } from 'node:zlib'
+import type { SecureContextOptions } from 'node:tls'
+import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import {
   type AnyValueModel,
   type CheckersOptions,
@@ -13,6 +21,7 @@ import {
   type RequestModel,
   type SpanModel,
 } from './checkers.js'
+import { answer, type GrpcAnswer, partialSuccess, readMessage } from './grpc.js'
 
 export type Kind = 'unspecified' | 'internal' | 'server' | 'client' | 'producer' | 'consumer'
 export type Status = 'unset' | 'ok' | 'error'
@@ -48,7 +57,9 @@ export interface ReceivedSpan {
 export interface ReceivedRequest {
   method: string
   path: string
-  headers: IncomingMessage['headers']
+  headers: IncomingMessage['headers'] | IncomingHttpHeaders
+  /** Of the sender. */
+  port: number | undefined
   /** As sent: compressed, if it was. */
   wireBytes: number
   body: Buffer
@@ -66,12 +77,28 @@ export interface Behaviour {
   hang?: boolean
   /** Resets the connection instead of answering. */
   reset?: boolean
+  /** Answers with what is no HTTP; not over gRPC. */
+  garbage?: boolean
+  /** Resets in the middle of the answer. */
+  tear?: boolean
+  /** Never ends the answer. */
+  endless?: boolean
+  /** Leaves out the first spans of the request, and says so. */
+  partial?: { rejected: number; message: string }
+  /** Over gRPC; `status` other than 200 stands for something that knows HTTP only. */
+  grpc?: GrpcAnswer
 }
 
 export interface CollectorOptions extends Omit<CheckersOptions, 'ownPorts'> {
   respond?: Behaviour | ((request: ReceivedRequest) => Behaviour)
   /** A port that was free a moment ago; by default any. */
   port?: number
+  /** The path of a unix socket to listen on, instead of a port. */
+  socket?: string
+  /** Speaks gRPC, and not HTTP/1.1. */
+  grpc?: boolean
+  /** Speaks TLS. */
+  tls?: SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean }
 }
 
 export type Collector = Awaited<ReturnType<typeof createCollector>>
@@ -87,49 +114,123 @@ export async function createCollector(options: CollectorOptions = {}) {
   const failures: unknown[] = []
   const sockets = new Set<Socket>()
 
-  async function receive(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const wire = await buffer(req)
-    const body = req.headers['content-encoding'] === 'gzip' ? gunzipSync(wire) : wire
-    const { method = '', url: path = '', headers } = req
-    const request = { method, path, headers, wireBytes: wire.length, body, accepted: false }
+  /** Keeps the request, and tells how to answer once it is time to. */
+  async function taken(
+    of: Pick<ReceivedRequest, 'method' | 'path' | 'headers' | 'port'>,
+    wire: Buffer,
+    encoding: unknown,
+  ) {
+    const body = decompressed(wire, encoding)
+    const request = { ...of, wireBytes: wire.length, body, accepted: false }
     requests.push(request)
     const { respond } = collector
-    const { status = 200, delayMs = 0, ...rest } = typeof respond === 'function' ? respond(request) : respond
+    const behaviour = typeof respond === 'function' ? respond(request) : respond
+    const { delayMs = 0 } = behaviour
     if (delayMs > 0) await new Promise(resolve => setTimeout(resolve, delayMs))
-    if (rest.hang) return
-    if (rest.reset) {
-      req.socket.resetAndDestroy()
-      return
-    }
-    if (status >= 200 && status < 300) {
-      assert.equal(method, 'POST')
-      assert.equal(headers['content-type'], 'application/x-protobuf')
-      received.push(...flatten(checkers.request(body)))
-      request.accepted = true
-    }
-    res.writeHead(status, { 'content-type': 'application/x-protobuf', ...rest.headers }).end(rest.body)
+    return { request, behaviour }
   }
 
-  const server = createServer((req, res) => {
-    receive(req, res).catch(error => {
-      // A sender that goes away in the middle is its own affair; anything else is a finding.
-      if (!req.destroyed || req.complete) failures.push(error)
-      res.writeHead(400).end(String(error))
-    })
-  })
-  server.on('connection', socket => {
+  function accept(request: ReceivedRequest, { partial }: Behaviour): void {
+    const isJson = request.headers['content-type'] === 'application/json'
+    const model = isJson ? checkers.jsonRequest(request.body.toString('utf8')) : checkers.request(request.body)
+    received.push(...flatten(model).slice(partial?.rejected ?? 0))
+    request.accepted = true
+  }
+
+  async function receive(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const { method = '', url: path = '', headers } = req
+    const { request, behaviour } = await taken(
+      { method, path, headers, port: req.socket.remotePort },
+      await buffer(req),
+      headers['content-encoding'],
+    )
+    const { status = 200, hang, reset, garbage, tear, endless, partial } = behaviour
+    if (hang) return
+    if (reset) req.socket.resetAndDestroy()
+    if (garbage) req.socket.end('\x00\xff this is no HTTP\r\n\r\n')
+    if (reset || garbage) return
+    const type = { 'content-type': headers['content-type'], ...behaviour.headers }
+    if (status >= 200 && status < 300 && !String(type['content-type']).includes('html')) {
+      assert.equal(method, 'POST')
+      assert.match(headers['content-type'] ?? '', /^application\/(x-protobuf|json)$/)
+      accept(request, behaviour)
+    }
+    const body = behaviour.body ?? (partial && partialBody(partial, headers['content-type'] === 'application/json'))
+    res.writeHead(status, tear ? { ...type, 'content-length': '1000' } : type)
+    if (tear) res.write('half', () => req.socket.resetAndDestroy())
+    else if (endless) pour(() => res.write(Buffer.alloc(100_000)), res)
+    else res.end(body)
+  }
+
+  async function receiveCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+    const { wire, isCompressed } = await readMessage(stream, headers)
+    const { ':method': method = '', ':path': path = '' } = headers
+    const encoding = isCompressed ? headers['grpc-encoding'] : undefined
+    const { request, behaviour } = await taken(
+      { method, path, headers, port: stream.session?.socket.remotePort },
+      wire,
+      encoding,
+    )
+    const { status = 200, hang, reset, tear, endless, partial, grpc = {} } = behaviour
+    if (hang) return
+    if (reset) stream.session?.destroy()
+    if (reset) return
+    if (status !== 200 || behaviour.headers !== undefined) {
+      stream.respond({ ':status': status, 'content-type': 'text/html', ...behaviour.headers })
+      stream.end(behaviour.body)
+      return
+    }
+    if (tear || endless) {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
+      if (tear) stream.write('half', () => stream.close(2))
+      else pour(() => stream.write(Buffer.alloc(100_000)), stream)
+      return
+    }
+    if ((grpc.code ?? 0) === 0) accept(request, behaviour)
+    answer(stream, { body: partial && partialBody(partial, false), ...grpc })
+  }
+
+  const onConnection = (socket: Socket): void => {
     sockets.add(socket.unref())
     socket.once('close', () => sockets.delete(socket)).on('error', () => socket.destroy())
-  })
-  server.listen(options.port ?? 0, '127.0.0.1')
+  }
+  const server = options.grpc ? listenForCalls() : listenForRequests()
+  server.on('connection', onConnection)
+
+  function listenForRequests(): Server {
+    const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+      receive(req, res).catch(error => {
+        // A sender that goes away in the middle is its own affair; anything else is a finding.
+        if (!req.destroyed || req.complete) failures.push(error)
+        res.writeHead(400).end(String(error))
+      })
+    }
+    return options.tls === undefined ? createServer(onRequest) : createHttpsServer(options.tls, onRequest)
+  }
+
+  function listenForCalls(): Server {
+    const calls = options.tls === undefined ? createHttp2Server() : createSecureServer(options.tls)
+    calls.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      stream.on('error', () => {})
+      receiveCall(stream, headers).catch(error => {
+        if (!stream.destroyed) failures.push(error)
+        stream.close(2)
+      })
+    })
+    calls.on('sessionError', () => {})
+    return calls
+  }
+
+  if (options.socket === undefined) server.listen(options.port ?? 0, '127.0.0.1')
+  else server.listen(options.socket)
   await once(server, 'listening')
   // A test that failed may have left it open.
   server.unref()
-  const { port } = server.address() as AddressInfo
-  const checkers = await createCheckers({ ...options, ownPorts: [port] })
+  const { port } = options.socket === undefined ? (server.address() as AddressInfo) : { port: 0 }
+  const checkers = await createCheckers({ ...options, ownPorts: port === 0 ? [] : [port] })
 
   const collector = {
-    url: `http://127.0.0.1:${port}`,
+    url: options.socket === undefined ? `http${options.tls ? 's' : ''}://127.0.0.1:${port}` : `unix:${options.socket}`,
     port,
     requests,
     /** What the next requests get. */
@@ -164,6 +265,28 @@ export async function createCollector(options: CollectorOptions = {}) {
     },
   }
   return collector
+}
+
+const decompressed = (wire: Buffer, encoding: unknown): Buffer => {
+  if (encoding === 'gzip') return gunzipSync(wire)
+  return encoding === 'zstd' ? zstdDecompressSync(wire) : wire
+}
+
+const partialBody = ({ rejected, message }: { rejected: number; message: string }, asJson: boolean): Buffer =>
+  asJson
+    ? Buffer.from(JSON.stringify({ partialSuccess: { rejectedSpans: String(rejected), errorMessage: message } }))
+    : partialSuccess(rejected, message)
+
+/** Writes as long as there is somebody who takes it. */
+function pour(
+  write: () => boolean,
+  stream: { readonly destroyed: boolean; once(event: 'drain', on: () => void): unknown },
+): void {
+  while (!stream.destroyed) {
+    if (write()) continue
+    stream.once('drain', () => pour(write, stream))
+    return
+  }
 }
 
 /** The spans of one request, each with its resource and scope. */

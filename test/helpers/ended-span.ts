@@ -1,4 +1,5 @@
 /** An ended span as the pipeline gets it. */
+import { createProtoEncoder } from '../../src/exporter/otlp-proto.js'
 import type { Attributes } from '../../src/semconv.js'
 import type { EndedSpan } from '../../src/trace/span.js'
 
@@ -39,4 +40,13 @@ export function endedSpan(more: Partial<EndedSpan> = {}): EndedSpan {
     droppedLinks: 0,
     ...more,
   }
+}
+
+const LIMITS = { attributeCount: 128, attributeValueLength: Number.POSITIVE_INFINITY }
+
+/** So many such spans, as one request in protobuf. */
+export function requestOf(count: number): Uint8Array {
+  const encoder = createProtoEncoder(RESOURCE, LIMITS)
+  for (let i = 0; i < count; i++) encoder.append(endedSpan())
+  return (encoder.take() as { body: Uint8Array }).body
 }
