@@ -20,14 +20,14 @@ export const endpoint: Kind<string> = {
   expected: 'an http or https URL, unix:/path, or with grpc host:port',
   parse(given, _complain, variable) {
     if (isHostAndPort(given)) return given
-    const url = socketUrl(given) ?? httpUrl(given)
+    const url = socketUrl(given) ?? decodable(httpUrl(given))
     if (url !== undefined && url.protocol !== 'unix:' && variable === BASE_ENDPOINT)
       url.pathname = url.pathname.replace(/\/?$/, `/${TRACES_PATH}`)
     return url?.href
   },
   check(value) {
     if (isHostAndPort(value)) return value
-    const url = socketUrl(value) ?? httpUrl(value)
+    const url = socketUrl(value) ?? decodable(httpUrl(value))
     if (url?.pathname === '/') url.pathname = TRACES_PATH
     return url?.href
   },
@@ -43,7 +43,14 @@ export const compression: Kind<'none' | 'gzip' | 'zstd'> = {
 function socketUrl(given: unknown): URL | undefined {
   if (typeof given !== 'string') return undefined
   const { protocol, host, pathname } = new URL(given)
-  return protocol === 'unix:' && host === '' && /^\/./.test(pathname) ? new URL(`unix:${pathname}`) : undefined
+  if (protocol !== 'unix:' || host !== '' || !/^\/./.test(pathname)) return undefined
+  return decodable(new URL(`unix:${pathname}`))
+}
+
+/** The same URL; throws if what will be decoded of it, credentials or the path of a socket, cannot be. */
+function decodable(url: URL | undefined): URL | undefined {
+  decodeURIComponent(`${url?.username}${url?.password}${url?.protocol === 'unix:' ? url.pathname : ''}`)
+  return url
 }
 
 /** A host, an address or one in brackets, with a port, and without a scheme. */
@@ -55,8 +62,8 @@ export function isHostAndPort(given: unknown): given is string {
 /** A URL of http or https, which may go without saying. */
 export const proxyUrl: Kind<string> = {
   expected: 'an http or https URL',
-  parse: given => httpUrl(given.includes('://') ? given : `http://${given}`)?.href,
-  check: value => httpUrl(value)?.href,
+  parse: given => decodable(httpUrl(given.includes('://') ? given : `http://${given}`))?.href,
+  check: value => decodable(httpUrl(value))?.href,
 }
 
 const isPemFile = (file: string): boolean => readFileSync(file, 'latin1').includes('-----BEGIN ')

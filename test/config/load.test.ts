@@ -103,6 +103,8 @@ const endpoint = (paths: Record<string, string>): Case => ({
     'unix:/',
     'unix://host/run/x',
     'http://a:99999',
+    'http://user:%zz@a',
+    'unix:/run/%zz',
     'a:99999',
     '/v1',
   ],
@@ -114,7 +116,7 @@ const proxy: Case = {
     ['proxy.example:3128', 'http://proxy.example:3128/'],
     ['https://me:secret@proxy', 'https://me:secret@proxy/'],
   ],
-  bad: ['socks5://proxy:1080', 'http://', 'a b'],
+  bad: ['socks5://proxy:1080', 'http://', 'a b', 'http://%zz@proxy'],
 }
 const networks: Case = { good: [['.internal, 10.0.0.0/8,*', ['.internal', '10.0.0.0/8', '*']]], bad: [','] }
 const choice = (first: string, other: string): Case => ({
