@@ -1,10 +1,12 @@
 /** Bad input: the application behaves as without us, and one clear line says what was ignored. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { after, test } from 'node:test'
+import { createAuthority } from './helpers/certificates.js'
 import { runApp, startApp } from './helpers/child.js'
 import { type Collector, createCollector } from './helpers/collector.js'
+import { freePort } from './helpers/port.js'
 
 // Collectors of these tests hold no process open.
 const alive = setInterval(() => {}, 1000)
@@ -75,6 +77,11 @@ test('wrong values of variables are named in one line each, and the application 
     OTEL_EXPORTER_OTLP_ENDPOINT: 'not a url',
     OTEL_PROPAGATORS: 'pigeon',
     OTEL_SPAN_EVENT_COUNT_LIMIT: '-1',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'carrier pigeon',
+    OTEL_EXPORTER_OTLP_CERTIFICATE: '/no/such/file.pem',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'brotli',
+    OTEL_TRACES_EXPORTER: 'zipkin',
+    HTTPS_PROXY: 'socks5://proxy',
   }
   const ended = await runApp({ code: `console.log('runs')`, env })
   assert.equal(ended.stdout, 'runs\n')
@@ -87,19 +94,68 @@ test('wrong values of variables are named in one line each, and the application 
   }
 })
 
+const SPAN = `require('@opentelemetry/api').trace.getTracer('app').startSpan('one').end()\n`
+
+/** What is said of a collector by a process that ends by itself, after two batches. */
+async function saidOf(collector: { url: string }, env: Record<string, string> = {}): Promise<string[]> {
+  const code = `${SPAN} setTimeout(() => { ${SPAN} }, 300)`
+  const ended = await runApp({ code, collector, env: { TRACE_EXIT_TIMEOUT_MS: '2000', ...env } })
+  assert.equal(ended.code, 0)
+  return ended.stderr.trim().split('\n')
+}
+
+test('a collector that answers with a web page, or knows nobody, is said once, with its address', async () => {
+  for (const [respond, words] of [
+    [
+      { headers: { 'content-type': 'text/html' }, body: '<h1>Hello' },
+      /a web page with HTTP 200: expected the address of an OTLP collector/,
+    ],
+    [
+      { status: 401, headers: { 'content-type': 'application/json' }, body: '{"message":"who are you?"}' },
+      /\(HTTP 401: who are you\?\)/,
+    ],
+  ] as const) {
+    const collector = await createCollector({ respond })
+    const [first, second, ...more] = await saidOf(collector)
+    assert.match(first ?? '', words)
+    assert.ok(first?.includes(`${collector.url}/v1/traces refuses spans`), first)
+    assert.match(second ?? '', /of 2 spans some were lost \(2 refused\)/)
+    assert.deepEqual(more, [])
+    await collector.close()
+  }
+})
+
+test('a certificate of nobody who is trusted is said once, with the variable that names whom to trust', async () => {
+  const collector = await createCollector({ tls: createAuthority().issue('127.0.0.1') })
+  const lines = await saidOf(collector)
+  assert.match(lines[0] ?? '', /https:.*UNABLE_TO_VERIFY_LEAF_SIGNATURE: OTEL_EXPORTER_OTLP_CERTIFICATE names a file/)
+  assert.equal(lines.length, 2)
+  await collector.close()
+})
+
+test('partial success is said once, and counted', async () => {
+  const collector = await createCollector({ respond: { partial: { rejected: 1, message: 'too\nold' } } })
+  const [first, second, ...more] = await saidOf(collector)
+  assert.match(first ?? '', /refuses 1 spans of a batch: too old$/)
+  assert.match(second ?? '', /of 2 spans some were lost \(2 refused\)/)
+  assert.deepEqual(more, [])
+  await collector.close()
+})
+
+test('a password in the address of the collector is in no line', async () => {
+  const collector = await createCollector({ respond: { status: 503 } })
+  const url = collector.url.replace('//', '//user:hunter2@')
+  const lines = await saidOf({ url: `${url}/?key=hunter2` })
+  assert.equal(collector.requests[0]?.headers.authorization, `Basic ${Buffer.from('user:hunter2').toString('base64')}`)
+  assert.equal(lines.length, 2)
+  assert.doesNotMatch(lines.join('\n'), /hunter2/)
+  await collector.close()
+})
+
 const TICKS = `
 const { trace } = require('@opentelemetry/api')
 setInterval(() => trace.getTracer('app').startSpan('tick').end(), 20)
 console.log('ready 1')`
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 test('a collector that is down is said once, and once more when it is back', async () => {
   const port = await freePort()

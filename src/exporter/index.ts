@@ -71,7 +71,7 @@ function noticing(send: Send, where: string, consequence: string): Send {
       if (!down) log.warn('%s does not take spans (%s); %s', where, result.reason, consequence)
       down = true
     } else if (down) {
-      log.warn('%s takes spans again', where)
+      if (result === 'sent') log.warn('%s takes spans again', where)
       down = false
     }
     return result

@@ -5,6 +5,8 @@ const FIRST_BACKOFF_MS = 1000
 const MAX_BACKOFF_MS = 5000
 const FACTOR = 1.5
 const JITTER = 0.2
+// Node fires a timer with a longer delay after 1 ms.
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 export interface RetryingSend {
   send: Send
@@ -25,13 +27,13 @@ export function retrying(send: Send, timeoutMs: number): RetryingSend {
   const sleep = (ms: number): Promise<void> =>
     new Promise(resolve => {
       wake = resolve
-      setTimeout(resolve, ms).unref()
+      setTimeout(resolve, Math.min(ms, MAX_TIMER_MS)).unref()
     })
 
   /** Sleeps for so long, but not beyond the deadline: false if that leaves no time to send. */
   async function waited(ms: number, deadline: number): Promise<boolean> {
     const leftMs = deadline - performance.now()
-    await sleep(Math.min(ms, leftMs, MAX_TIMER_MS))
+    if (ms > 0) await sleep(Math.min(ms, leftMs))
     return ms < leftMs || hurried
   }
 
@@ -63,6 +65,3 @@ export function retrying(send: Send, timeoutMs: number): RetryingSend {
     },
   }
 }
-
-// Node fires a timer with a longer delay after 1 ms.
-const MAX_TIMER_MS = 2 ** 31 - 1

@@ -1,6 +1,8 @@
 /** The OTLP/HTTP transport and its retries, against a collector that answers in every way. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -171,6 +173,18 @@ test('a request beyond 20 MiB is not sent, and one that the collector calls too 
   await collector.close()
 })
 
+test('an answer that comes before all of the request was sent counts', async () => {
+  // As servers do that look at the length of the body only.
+  const server = createHttpServer((req, res) => {
+    res.writeHead(413, { connection: 'close' }).end()
+    req.socket.setTimeout(500, () => req.socket.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  assert.equal(await sendTo(`http://127.0.0.1:${port}`)(Buffer.alloc(15 * 1024 * 1024)), 'too large')
+  server.close()
+})
+
 test('a connection that the collector closed while it was idle costs no batch', async () => {
   const collector = await createCollector()
   const send = sendTo(collector.url)
@@ -206,6 +220,19 @@ test('a retry sends the same batch until it is taken', async () => {
   collector.respond = {}
   assert.equal(await sending, 'sent')
   assert.equal(collector.spans().length, 1)
+  await collector.close()
+})
+
+test('a wait of more than a timer can wait is no wait of none', async () => {
+  const collector = await createCollector({ respond: { status: 503, headers: { 'retry-after': '9999999999' } } })
+  const patient = retrying(sendTo(collector.url), 0)
+  const sending = patient.send(body())
+  while (collector.requests.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+  await new Promise(resolve => setTimeout(resolve, 100))
+  assert.equal(collector.requests.length, 1)
+  collector.respond = {}
+  patient.hurry()
+  assert.equal(await sending, 'sent')
   await collector.close()
 })
 

@@ -1,12 +1,9 @@
-/** A port on which nobody listens. */
-import { once } from 'node:events'
-import { createServer } from 'node:net'
+/** A port of this machine where nobody listens. */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { root } from './root.js'
 
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  const own = await import(pathToFileURL(join(root, 'test', 'free-port.mjs')).href)
+  return own.freePort()
 }
