@@ -7,7 +7,8 @@ import { later, type SendResult } from './send.js'
 export type Write = (body: Uint8Array) => SendResult
 
 const MAX_FILE_BYTES = 256 * 1024 * 1024
-const STALLED_MS = 100
+// What a reader may be busy with something else; then it is not waited for until it reads again.
+const STALLED_MS = 2000
 
 /**
  * Appends to the file, which it opens for each batch, as it may have been moved away. One of 256 MiB is set aside, in place of
@@ -50,16 +51,22 @@ const STDOUT = 1
 function createLineWrite(): (fd: number, body: Uint8Array) => void {
   // The line before this one has no end.
   let torn = false
+  let stalled = false
   return (fd, body) => {
     const line = Buffer.from(`${torn ? '\n' : ''}${toJson(body)}\n`)
+    const patienceMs = stalled ? 0 : STALLED_MS
     let at = 0
     try {
-      for (let giveUp = performance.now() + STALLED_MS; at < line.length; ) {
+      for (let sinceMs = performance.now(); at < line.length; ) {
         const written = writeSome(fd, line, at)
-        if (written > 0) giveUp = performance.now() + STALLED_MS
-        else if (performance.now() > giveUp) throw new Error('nobody reads it')
         at += written
+        if (written > 0) sinceMs = performance.now()
+        else if (performance.now() - sinceMs >= patienceMs) {
+          stalled = true
+          throw new Error('nobody reads it')
+        }
       }
+      stalled = false
     } finally {
       torn = at < line.length && (torn || at > 0)
     }

@@ -30,13 +30,13 @@ export function createHttpSend(
   const connector = createConnector(options, true)
   const target = targetOf(options, connector)
   let agent: http.Agent | undefined
-  let since = 0
+  let openedMs = 0
 
   function freshAgent(): http.Agent {
     const now = performance.now()
-    if (agent !== undefined && now - since < connectionMs) return agent
+    if (agent !== undefined && now - openedMs < connectionMs) return agent
     agent?.destroy()
-    since = now
+    openedMs = now
     agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
     agent.createConnection = (_, callback) => {
       connector.open('http/1.1').then(
@@ -57,34 +57,34 @@ export function createHttpSend(
         agent: freshAgent(),
         headers: { ...target.headers, 'Content-Length': payload.byteLength },
       })
-      let answered = false
-      let give = (): void => reject(new Error(`no answer in ${withinMs} ms`))
-      const finish = (): void => {
+      // What there is of an answer; nothing before its status.
+      let give: (() => void) | undefined
+      const finish = (error?: Error): void => {
         clearTimeout(timer)
-        give()
+        if (give !== undefined) give()
+        else if (error === undefined) reject(new Error(`no answer in ${Math.round(withinMs)} ms`))
+        else reject(Object.assign(error, { stale: req.reusedSocket }))
+      }
+      const stop = (): void => {
+        finish()
         req.destroy()
       }
-      const timer = withinMs === 0 ? undefined : setTimeout(finish, withinMs).unref()
+      const timer = withinMs === 0 ? undefined : setTimeout(stop, withinMs).unref()
       req.once('socket', socket => socket.unref())
-      req.on('error', error => {
-        clearTimeout(timer)
-        reject(Object.assign(error, { stale: req.reusedSocket && !answered }))
-      })
+      req.on('error', finish)
       req.once('response', res => {
-        answered = true
         const chunks: Buffer[] = []
         let bytes = 0
-        const taken = (): void => {
-          clearTimeout(timer)
-          resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks) })
-        }
-        give = taken
+        give = () => resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks) })
         res.on('data', (chunk: Buffer) => {
           bytes += chunk.byteLength
-          if (bytes > MAX_ANSWER_BYTES) finish()
+          if (bytes > MAX_ANSWER_BYTES) stop()
           else chunks.push(chunk)
         })
-        res.once('end', taken).once('close', taken).on('error', taken)
+        res
+          .once('end', () => finish())
+          .once('close', () => finish())
+          .on('error', finish)
       })
       req.end(payload, onWritten)
     })
@@ -94,10 +94,11 @@ export function createHttpSend(
     const text = protocol === 'http/json' ? jsonOf(body) : body
     if (text.byteLength > MAX_REQUEST_BYTES) return 'too large'
     const payload = await compressed(text, compression)
+    const since = performance.now()
     // The collector may have closed a connection that was kept alive, in the moment that it is used again.
     const answer = await post(payload, onWritten, withinMs).catch(error => {
       if (error.stale !== true) throw error
-      return post(payload, onWritten, withinMs)
+      return post(payload, onWritten, withinMs && Math.max(1, withinMs - (performance.now() - since)))
     })
     return judge(answer, body, listener)
   }
