@@ -1,7 +1,7 @@
 /** Opens connections to a collector: plain or TLS, to a host or a unix socket, directly or through a proxy. */
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
-import https from 'node:https'
+import type https from 'node:https'
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type * as Tls from 'node:tls'
@@ -72,7 +72,7 @@ export const proxyHeaders = ({ username, password }: URL): Record<string, string
 
 function tunnel(proxy: URL, target: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const request = proxy.protocol === 'https:' ? https.request : http.request
+    const { request } = proxy.protocol === 'https:' ? (require('node:https') as typeof https) : http
     const req = request({
       method: 'CONNECT',
       host: hostOf(proxy),
