@@ -37,6 +37,7 @@ const parts = new Map([
   ['src/exporter/file.ts', 'file.js'],
   ['src/exporter/grpc.ts', 'grpc.js'],
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
+  ['src/hooks/import.ts', 'import.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))
     .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),
@@ -75,7 +76,8 @@ function entry(definition) {
   const met = modules.map(
     (module, at) =>
       `{ name: ${JSON.stringify(module.name)}, versions: ${JSON.stringify(module.versions)},
-         file: ${JSON.stringify(module.file)}, late: ${module.late}, patch: patching(${text}, ${at}) }`,
+         file: ${JSON.stringify(module.file)}, late: ${module.late}, replaces: ${JSON.stringify(module.replaces)},
+         patch: patching(${text}, ${at}) }`,
   )
   const heard = channels.map(
     (channel, at) => `{ name: ${JSON.stringify(channel.name)}, listen: hearing(${text}, ${at}) }`,

@@ -23,12 +23,13 @@ export function connect(definitions: readonly Instrumentation[], config: Config,
   for (const definition of definitions) {
     const scope: Scope = { name: `@org/trace/${definition.name}`, version }
     const options = config.instrumentations[definition.name] ?? {}
-    for (const { name, versions, file, late, patch } of definition.modules ?? []) {
+    for (const { name, versions, file, late, replaces, patch } of definition.modules ?? []) {
       targets.push({
         name,
         versions,
         file,
         late,
+        replaces,
         apply: (exports, v) => patch(exports, createKit(core, scope, options, v, maxAgeMs)),
       })
     }

@@ -1,7 +1,9 @@
 /** Calls each target once per loaded copy of its module, however that copy was loaded. */
-import { isBuiltin, syncBuiltinESMExports } from 'node:module'
+import * as nodeModule from 'node:module'
+import type * as Import from './import.js'
+import { installedOf } from './installed.js'
 import { hookConnections } from './late.js'
-import { createMatcher } from './match.js'
+import { createMatcher, type Matcher } from './match.js'
 import { hookRequire, loadedBefore } from './require.js'
 
 /** One file of one library, in one range of versions. */
@@ -11,6 +13,8 @@ export interface Target {
   readonly file?: string | undefined
   /** Of built-in modules: see `ModuleTarget` of the instrumentations. */
   readonly late?: boolean | undefined
+  /** Of a file that is an ES module: what `apply` may replace, by the names in that file. */
+  readonly replaces?: readonly string[] | undefined
   apply(exports: any, version: string): void
 }
 
@@ -26,12 +30,28 @@ export function install(targets: readonly Target[], report: Report): string[] {
   const matcher = createMatcher(targets, report)
   const early = loadedBefore(matcher)
   hookRequire(matcher)
+  meetModules(matcher, targets)
   const namesOf = (late: boolean) =>
-    new Set(targets.filter(target => isBuiltin(target.name) && (target.late ?? false) === late).map(({ name }) => name))
+    new Set(
+      targets
+        .filter(target => nodeModule.isBuiltin(target.name) && (target.late ?? false) === late)
+        .map(({ name }) => name),
+    )
   const builtins = namesOf(false)
   // `require`, as importing a built-in from an ES module reads every export: 27 ms for node:http on Node 24.
   for (const name of builtins) matcher.builtin(name, require(name))
-  if (builtins.size > 0) syncBuiltinESMExports()
+  if (builtins.size > 0) nodeModule.syncBuiltinESMExports()
   hookConnections(namesOf(true), name => matcher.builtin(name, require(name)))
   return early
+}
+
+/** What runs off-thread, as is all there is before Node 22.15, costs an application of 500 ES modules 170 ms and more. */
+function meetModules(matcher: Matcher, targets: readonly Target[]): void {
+  if (!('registerHooks' in nodeModule)) return
+  const modules = targets.filter(({ replaces }) => replaces !== undefined)
+  const installed = installedOf(new Set(modules.map(({ name }) => name)))
+  if (installed.size === 0) return
+  // A file of its own, that few applications load.
+  const { hookImport } = require('./import.js') as typeof Import
+  hookImport(matcher, modules, installed)
 }

@@ -34,8 +34,8 @@ interface Installed {
 export interface Matcher {
   /** Cheap: whether any target names this package or built-in module. */
   wants(name: string): boolean
-  /** A file of a wanted package has run; `exports` is what it exported. */
-  loaded(place: Place, filename: string, exports: unknown): void
+  /** A file of a wanted package has run; `exports` is what it exported, or a copy of what stands for it. */
+  loaded(place: Place, filename: string, exports: unknown, original?: object): void
   /** A built-in module, which is loaded already. */
   builtin(name: string, exports: unknown): void
 }
@@ -47,11 +47,11 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
   // One copy of a package may be reached through require and import: each target is applied once to each exports object.
   const done = new WeakMap<object, Set<Target>>()
 
-  function apply(target: Target, exports: unknown, version: string): void {
-    if (exports === null || (typeof exports !== 'object' && typeof exports !== 'function')) return
-    const before = done.get(exports) ?? new Set()
+  function apply(target: Target, exports: unknown, version: string, original = exports): void {
+    if (original === null || (typeof original !== 'object' && typeof original !== 'function')) return
+    const before = done.get(original) ?? new Set()
     if (before.has(target)) return
-    done.set(exports, before.add(target))
+    done.set(original, before.add(target))
     try {
       target.apply(exports, version)
       report('patched', target, version)
@@ -71,14 +71,14 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
   return {
     wants: name => byName.has(name),
 
-    loaded({ name, baseDir }, filename, exports) {
+    loaded({ name, baseDir }, filename, exports, original) {
       if (!installed.has(baseDir)) installed.set(baseDir, inspect(name, baseDir))
       const pkg = installed.get(baseDir)
       if (pkg === undefined) return
       const here = (byName.get(name) ?? []).filter(
         ({ file }) => filename === (file === undefined ? pkg.main : join(baseDir, file)),
       )
-      for (const target of choose(name, pkg.version, here)) apply(target, exports, pkg.version)
+      for (const target of choose(name, pkg.version, here)) apply(target, exports, pkg.version, original)
     },
 
     builtin(name, exports) {

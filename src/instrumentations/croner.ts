@@ -10,7 +10,10 @@ export default defineInstrumentation({
   name: 'croner',
   title: 'croner',
   category: 'schedule',
-  modules: [{ ...LIBRARY, file: 'dist/croner.cjs', patch: patchCron }],
+  modules: [
+    { ...LIBRARY, file: 'dist/croner.cjs', patch: patchCron },
+    { ...LIBRARY, file: 'dist/croner.js', replaces: [], patch: patchCron },
+  ],
 })
 
 type AnyFn = (...args: any[]) => unknown

@@ -39,6 +39,8 @@ export interface ModuleTarget<Options> {
    * connection is made after the application has loaded it. Only what is reached from then on can be patched: prototypes.
    */
   late?: true
+  /** Where the file is an ES module: what `patch` may replace in its exports, by the names in that file. */
+  replaces?: readonly string[]
   patch(exports: any, kit: Kit<Options>): void
 }
 

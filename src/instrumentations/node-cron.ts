@@ -6,6 +6,7 @@ import { createStamp } from './shared/stamp.js'
 
 const LIBRARY = 'node-cron'
 const NEW = { name: LIBRARY, versions: '>=4 <5', patch: patchNew }
+const REPLACED = ['InlineScheduledTask'] as const
 // In 3.0.0 jobs are run in another place.
 const OLD = { name: LIBRARY, versions: '>=3.0.1 <4' }
 
@@ -15,8 +16,13 @@ export default defineInstrumentation({
   category: 'schedule',
   modules: [
     { ...NEW, file: 'dist/_shared.cjs' },
-    // Up to 4.2.
+    { ...NEW, file: 'dist/_shared.js', replaces: REPLACED },
+    // Up to 4.4.
+    { ...NEW, file: 'dist/tasks/inline-scheduled-task.cjs' },
+    { ...NEW, file: 'dist/tasks/inline-scheduled-task.js', replaces: REPLACED },
+    // Up to 4.2, both of them CommonJS.
     { ...NEW, file: 'dist/cjs/tasks/inline-scheduled-task.js' },
+    { ...NEW, file: 'dist/esm/tasks/inline-scheduled-task.js' },
     { ...OLD, file: 'src/node-cron.js', patch: patchSchedule },
     { ...OLD, file: 'src/scheduled-task.js', patch: patchOld },
   ],
