@@ -60,11 +60,20 @@ suite('an ES module', { skip: !SEES_MODULES }, () => {
         console.log(more(), cron.count, more(), cron.count)
         const shared = await import('./node_modules/node-cron/dist/_shared.js')
         console.log(Object.keys(shared), shared.default === more, String(shared), Object.isFrozen(shared), import.meta.resolve('node-cron'))
-        console.log(import.meta.resolve('./node_modules/node-cron/dist/_shared.js'))
         await import('./missing.mjs').catch(error => console.log(error.name, error.message))`,
     })
     assert.equal(patched, 1)
     assert.match(stdout, /^shared\nindex\nmain\n/)
+  })
+
+  test('is where it is for whoever asks', async () => {
+    const { patched, stdout } = await runBoth({
+      files: { '_shared.js': `export ${TASK}`, 'index.js': `export * from './_shared.js'` },
+      main: `const where = import.meta.resolve('./node_modules/node-cron/dist/_shared.js')
+        console.log(where, (await import(where)).InlineScheduledTask.name)`,
+    })
+    assert.equal(patched, 1)
+    assert.match(stdout, /^file:.*_shared\.js InlineScheduledTask$/m)
   })
 
   test('that lacks a name, throws, or is in a circle of imports fails and works as it does', async () => {
