@@ -96,7 +96,7 @@ test("instrumentations of OpenTelemetry's own are known by what they trace", () 
     '@opentelemetry/instrumentation-router': 'express',
     '@opentelemetry/instrumentation-pg': 'pg',
     '@opentelemetry/instrumentation-amqplib': 'amqplib',
-    '@opentelemetry/instrumentation-aws-sdk': 'aws-sdk-client-sqs',
+    '@opentelemetry/instrumentation-aws-sdk': 'aws-sdk-client-sns',
     '@opentelemetry/instrumentation-redis': undefined,
     '@opentelemetry/instrumentation-fs': undefined,
     '@opentelemetry/instrumentation-': undefined,
