@@ -229,7 +229,7 @@ test('a version out of range is left as it is, with one warning', async () => {
   for (const app of ['app.cjs', 'app.mjs']) {
     const { ended } = await run({ script: join(folder, app) })
     assert.deepEqual([ended.code, ended.stdout], [0, '42 42\n'])
-    assert.deepEqual(ourLines(ended), ['[@org/trace] warn: pg 99.1.0 is not supported (>=8 <9) and not traced'])
+    assert.deepEqual(ourLines(ended), ['[@org/trace] warn: pg 99.1.0 is not supported (>=8.0.3 <9) and not traced'])
   }
 })
 
