@@ -34,6 +34,7 @@ const eager = instrumentations.filter(isEager)
 const parts = new Map([
   ['src/exporter/console.ts', 'console.js'],
   ['src/delivery.ts', 'delivery.js'],
+  ['src/spooling.ts', 'spooling.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))
     .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),

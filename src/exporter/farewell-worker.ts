@@ -5,16 +5,18 @@ import { createHttpSend } from './http.js'
 
 const { bodies, state, timeoutMs, endpoint, headers, compression } = workerData as Errand
 
-async function deliver(): Promise<boolean> {
+async function deliver(): Promise<void> {
   const send = createHttpSend({ endpoint, headers, compression, timeoutMs, onRefused: () => {} })
-  for (const body of bodies) if ((await send(body)) !== 'sent') return false
-  return true
+  for (const body of bodies) {
+    if ((await send(body)) !== 'sent') return
+    Atomics.add(state, 1, 1)
+  }
 }
 
 // Our sockets do not keep this thread alive: the timer does.
 const timer = setTimeout(() => {}, timeoutMs)
-deliver().then(taken => {
-  Atomics.store(state, 0, taken ? 1 : 2)
+deliver().then(() => {
+  Atomics.store(state, 0, 1)
   Atomics.notify(state, 0)
   clearTimeout(timer)
 })

@@ -13,14 +13,14 @@ export interface Address {
 /** What the worker is given. */
 export interface Errand extends Address {
   readonly bodies: readonly Uint8Array[]
-  /** 0 while the worker works, 1 when all were taken, 2 when not. */
+  /** First: 0 while the worker works, 1 when it is done. Second: how many of the bodies were taken. */
   readonly state: Int32Array
   readonly timeoutMs: number
 }
 
-/** Posts the bodies from a worker thread while this one waits, at most `timeoutMs`. True if the collector took all of them. */
-export function postAndWait(address: Address, bodies: readonly Uint8Array[], timeoutMs: number): boolean {
-  const state = new Int32Array(new SharedArrayBuffer(4))
+/** Posts the bodies from a worker thread while this one waits, at most `timeoutMs`. Returns how many the collector took. */
+export function postAndWait(address: Address, bodies: readonly Uint8Array[], timeoutMs: number): number {
+  const state = new Int32Array(new SharedArrayBuffer(8))
   try {
     const workerData: Errand = { ...address, bodies, state, timeoutMs }
     // Empty, so that neither our preload nor the application's runs in it.
@@ -29,5 +29,5 @@ export function postAndWait(address: Address, bodies: readonly Uint8Array[], tim
   } catch (error) {
     log.debug('no worker for the last spans: %s', error)
   }
-  return Atomics.load(state, 0) === 1
+  return Atomics.load(state, 1)
 }

@@ -10,8 +10,8 @@ export interface OtlpOptions extends Address {
 }
 
 export interface OtlpExporter extends RetryingSend {
-  /** For the last batches of a process: blocks, at most `timeoutMs`. True if all were taken. */
-  sendNow(bodies: readonly Uint8Array[], timeoutMs: number): boolean
+  /** For the last batches of a process: blocks, at most `timeoutMs`. Returns how many were taken, from the first on. */
+  sendNow(bodies: readonly Uint8Array[], timeoutMs: number): number
 }
 
 export function createOtlpExporter(options: OtlpOptions): OtlpExporter {

@@ -2,10 +2,11 @@
 import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
 import type { Health } from '../diagnostics/health.js'
+import { log } from '../diagnostics/log.js'
 import type { EndedSpan } from '../trace/span.js'
 
 /** One request's worth of encoded spans, in memory of its own. */
-interface Batch {
+export interface Batch {
   readonly body: Uint8Array
   readonly spans: number
 }
@@ -19,6 +20,8 @@ export interface Encoder {
   append(span: EndedSpan): void
   /** All that is waiting, as one request; undefined if nothing is. */
   take(): Batch | undefined
+  /** Several of what was taken, as one request. */
+  join(bodies: readonly Uint8Array[]): Uint8Array
   /** Waiting spans. */
   readonly spans: number
   /** Waiting bytes: the spans alone, without resource and scopes. */
@@ -41,14 +44,24 @@ export interface BatchQueue {
   /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
   flush(): Promise<void>
   /** Hands over all that no collector can have received, for a process that is going away. */
-  drain(): Batch[]
+  drain(): LastBatch[]
+  /** Spans that wait. */
+  readonly size: number
+  /** Spans on their way. */
+  readonly inFlight: number
+}
+
+/** What is left when a process goes away. */
+export interface LastBatch extends Batch {
+  /** Counts the batch, once it is known whether a collector took it. */
+  settle(taken: boolean): void
 }
 
 // What one request may hold is bounded by bytes as well: 512 spans with long values would be refused by a collector.
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
 // A collector that has all of a batch, and only had no time yet to say so, has most likely taken it.
 const ANSWER_MS = 500
-const MAX_QUEUE_BYTES = 32 * 1024 * 1024
+export const MAX_QUEUE_BYTES = 32 * 1024 * 1024
 
 export function createBatchQueue(
   encoder: Encoder,
@@ -68,6 +81,7 @@ export function createBatchQueue(
   function add(span: EndedSpan): void {
     if (readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
       health.dropped.full++
+      log.once('full', 'the queue is full: spans that end before the collector takes others are dropped and counted')
       return
     }
     try {
@@ -121,6 +135,8 @@ export function createBatchQueue(
         current.written = true
       },
     ]).then(result => {
+      health.operations++
+      health.operationSeconds += (performance.now() - current.sinceMs) / 1000
       if (result === 'sent') health.sent += batch.spans
       else if (result === 'refused') health.dropped.refused += batch.spans
       else health.dropped.unreachable += batch.spans
@@ -134,6 +150,12 @@ export function createBatchQueue(
 
   return {
     add,
+    get size() {
+      return readySpans + encoder.spans
+    },
+    get inFlight() {
+      return underway?.batch.spans ?? 0
+    },
     pending: () => underway !== undefined || ready.length > 0 || encoder.spans > 0,
     async flush() {
       seal()
@@ -155,7 +177,14 @@ export function createBatchQueue(
       ready = []
       readySpans = 0
       readyBytes = 0
-      return left
+      return left.map(({ body, spans }) => ({
+        body,
+        spans,
+        settle(taken) {
+          if (taken) health.sent += spans
+          else health.dropped.unreachable += spans
+        },
+      }))
     },
   }
 }
