@@ -262,7 +262,8 @@ function unlink(path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') log.once('spool unlink', '%s cannot be removed: %s', path, codeOf(error))
+    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error)))
+      log.once('spool unlink', '%s cannot be removed: %s', path, codeOf(error))
   }
 }
 

@@ -87,10 +87,10 @@ export function createSpooledQueue<S extends Segment>(
 
   /** Brings to disk what has ended. */
   function write(): void {
-    const piece = encoder.take()
-    if (piece === undefined) return
     for (const parcel of sealed)
       if (parcel.file === undefined && !save(parcel, parcel.pieces ?? [], parcel.spans)) break
+    const piece = encoder.take()
+    if (piece === undefined) return
     open ??= { spans: 0, bytes: 0, pieces: [], file: undefined }
     if (!put(open, piece)) {
       // A parcel is as a whole on disk or not at all.
@@ -243,6 +243,7 @@ export function createSpooledQueue<S extends Segment>(
     for (const each of sealed) forget(each)
     retryTimer = later(() => {
       retryTimer = undefined
+      write()
       send()
     }, RETRY_MS)
   }
