@@ -75,6 +75,8 @@ export function createBatchQueue(
   let readySpans = 0
   let readyBytes = 0
   let underway: { batch: Batch; written: boolean; sinceMs: number; done: Promise<void> } | undefined
+  // When the process went away the collector had these, and no time yet to say so.
+  let presumed = 0
   let timer: NodeJS.Timeout | undefined
   let soon: NodeJS.Immediate | undefined
 
@@ -154,7 +156,7 @@ export function createBatchQueue(
       return readySpans + encoder.spans
     },
     get inFlight() {
-      return underway?.batch.spans ?? 0
+      return underway?.batch.spans ?? presumed
     },
     pending: () => underway !== undefined || ready.length > 0 || encoder.spans > 0,
     async flush() {
@@ -169,8 +171,9 @@ export function createBatchQueue(
     },
     drain() {
       seal()
-      if (underway?.written === true && performance.now() - underway.sinceMs > ANSWER_MS) {
-        health.dropped.unanswered += underway.batch.spans
+      if (underway?.written === true) {
+        if (performance.now() - underway.sinceMs > ANSWER_MS) health.dropped.unanswered += underway.batch.spans
+        else presumed = underway.batch.spans
       }
       const left = underway === undefined || underway.written ? ready : [underway.batch, ...ready]
       underway = undefined

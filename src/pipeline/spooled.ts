@@ -56,6 +56,8 @@ export function createSpooledQueue<S extends Segment>(
   let keptBytes = 0
   let unsavedSpans = 0
   let unsavedBytes = 0
+  // When the process went away the collector had these, and had not answered: the next process sends them again.
+  let unanswered = 0
   let adoptedMs = Number.NEGATIVE_INFINITY
   let writeTimer: NodeJS.Timeout | undefined
   let sendTimer: NodeJS.Timeout | undefined
@@ -269,7 +271,7 @@ export function createSpooledQueue<S extends Segment>(
       return encoder.spans + (open?.spans ?? 0) + sealedSpans
     },
     get inFlight() {
-      return underway?.parcel.spans ?? 0
+      return underway?.parcel.spans ?? unanswered
     },
     // While the collector is down, all that is on disk is as well off as it can be.
     pending: () =>
@@ -292,6 +294,7 @@ export function createSpooledQueue<S extends Segment>(
     drain() {
       write()
       seal()
+      if (underway?.written === true) unanswered = underway.parcel.spans
       const started = underway === undefined || underway.written ? [] : [underway.parcel]
       underway = undefined
       const left = [...started, ...sealed].filter(
