@@ -2,9 +2,10 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createDecoder } from '../helpers/checkers.js'
 import { startApp } from '../helpers/child.js'
-import { type Behaviour, createCollector } from '../helpers/collector.js'
-import { namesInSpool, seeded, succeed, wait } from './load.js'
+import { type Behaviour, createCollector, type ReceivedRequest } from '../helpers/collector.js'
+import { namesIn, namesInSpool, seeded, succeed, wait } from './load.js'
 
 export interface Killed {
   rounds: number
@@ -23,6 +24,8 @@ export interface Killed {
 }
 
 const SERVICE = 'faults'
+// By then a process has seen an answer, on a machine that is busy.
+const SEEN_MS = 2000
 
 // The third last of the numbers that it prints were on disk: timers of one length run in the order of their start.
 const application = (run: number): string => `
@@ -46,9 +49,16 @@ function moody(random: () => number): () => Behaviour {
 export async function kill(seed: number, rounds: number, atOnce = 1): Promise<Killed> {
   const random = seeded(seed)
   const folder = mkdtempSync(join(tmpdir(), 'kills-'))
-  const collector = await createCollector({ respond: moody(random), allowRedelivery: true })
+  const mood = moody(seeded(~seed))
+  const decode = await createDecoder()
+  const arrived: { atMs: number; names: string[] }[] = []
+  const respond = ({ body }: ReceivedRequest): Behaviour => {
+    arrived.push({ atMs: performance.now(), names: namesIn(decode(body)) })
+    return mood()
+  }
+  const collector = await createCollector({ respond, allowRedelivery: true })
   const known = new Map<number, number>()
-  // Of each process the last request that it may not have had the answer to.
+  // What a process may have had no answer to when it was killed.
   const open = new Set<string>()
   try {
     for (let run = 0; run < rounds; run += atOnce) {
@@ -58,12 +68,15 @@ export async function kill(seed: number, rounds: number, atOnce = 1): Promise<Ki
           const app = await startApp({ code: application(run + i), collector, env })
           await wait(300 + random() * 1500)
           const { stdout } = await app.stop('SIGKILL')
+          const killedMs = performance.now()
+          const left = atOnce === 1 ? new Set(await namesInSpool(folder)) : undefined
+          for (const { atMs, names } of arrived)
+            if (atMs > killedMs - SEEN_MS) for (const name of names) if (left?.has(name) !== false) open.add(name)
           known.set(run + i, Number(/ended (\d+)\n(?:ended \d+\n){2}$/.exec(stdout)?.[1] ?? 0))
         }),
       )
-      // What was received and is on disk still has not been seen to be answered.
-      const received = new Set(collector.spans().map(span => span.name))
-      for (const name of await namesInSpool(folder)) if (received.has(name)) open.add(name)
+      // The answers that are late.
+      await wait(200)
     }
     collector.respond = {}
     const last = await succeed(folder)

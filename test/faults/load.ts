@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSpool } from '../../src/exporter/spool.js'
-import { createDecoder } from '../helpers/checkers.js'
+import { createDecoder, type RequestModel } from '../helpers/checkers.js'
 import { type Ended, runApp } from '../helpers/child.js'
 import { type Behaviour, type Collector, type CollectorOptions, createCollector } from '../helpers/collector.js'
 
@@ -173,9 +173,14 @@ export async function namesInSpool(path: string, service = SERVICE): Promise<str
   return readdirSync(join(path, service))
     .sort()
     .flatMap(name => spool.read({ name, spans: 0, bytes: 0 })?.bodies ?? [])
-    .flatMap(body => decode(body).resourceSpans ?? [])
-    .flatMap(({ scopeSpans = [] }) => scopeSpans.flatMap(({ spans = [] }) => spans.map(({ name = '' }) => name)))
+    .flatMap(body => namesIn(decode(body)))
 }
+
+/** The names of the spans of one request. */
+export const namesIn = ({ resourceSpans = [] }: RequestModel): string[] =>
+  resourceSpans.flatMap(({ scopeSpans = [] }) =>
+    scopeSpans.flatMap(({ spans = [] }) => spans.map(({ name = '' }) => name)),
+  )
 
 export const wait = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
