@@ -17,7 +17,7 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { log } from '../diagnostics/log.js'
 import { isGone, newOwner, type Owner, parseOwner } from './spool-owner.js'
@@ -73,7 +73,7 @@ export function createSpool(path: string, maxBytes: number, serviceName: string,
     if (current?.segment === segment) return current.fd
     if (current !== undefined) closeSync(current.fd)
     current = undefined
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder)
     const fd = openSync(pathOf(segment), 'ax', 0o600)
     current = { segment, fd }
     return fd
@@ -205,9 +205,22 @@ const bytesOfOthers = (found: readonly { owner: Owner; bytes: number }[], own: O
 const lastSign = (found: readonly { owner: Owner; changedMs: number }[], owner: Owner): number =>
   Math.max(...found.filter(entry => entry.owner === owner).map(({ changedMs }) => changedMs))
 
+// Node's own `recursive` never returns where the parent is there and says ENOENT all the same, as in /proc (Node 20 to 26).
+function makeFolder(path: string, parents = true): void {
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    if (code !== 'ENOENT' || !parents || dirname(path) === path) throw error
+    makeFolder(dirname(path))
+    makeFolder(path, false)
+  }
+}
+
 /** Another user could read, replace or add spans in a folder that is not our own alone. */
 function makePrivate(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const stat = lstatSync(folder)
   if (!stat.isDirectory()) throw new Error('it is no folder')
   if (process.getuid !== undefined && (stat.uid !== process.getuid() || (stat.mode & 0o022) !== 0))
