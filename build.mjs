@@ -35,6 +35,7 @@ const parts = new Map([
   ['src/exporter/console.ts', 'console.js'],
   ['src/delivery.ts', 'delivery.js'],
   ['src/spooling.ts', 'spooling.js'],
+  ['src/threads.ts', 'threads.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))
     .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),

@@ -23,6 +23,15 @@ export interface OtlpSink {
 
 export function createOtlpSink(config: Config, health: Health): OtlpSink {
   let parts: ReturnType<typeof Delivery.createDelivery> | undefined
+  let threads: ReturnType<typeof Threads.createThreads> | undefined
+  const box = exchangeBoxes(config, () => {
+    const { createThreads } = require('./threads.js') as typeof Threads
+    threads ??= createThreads((body, spans) => {
+      counters(health, spans)
+      partsOf()?.queue.receive({ body, spans })
+    })
+    return threads
+  })
   // The spool may hold what an earlier process has left.
   if (config.spool.path !== undefined) parts = load(config, health)
   return {

@@ -1,3 +1,4 @@
-/** What only a process with a spool loads. */
+/** What only processes with a spool, and worker threads, load. */
+export { createMailbox } from './exporter/mailbox.js'
 export { createSpool } from './exporter/spool.js'
 export { createSpooledQueue } from './pipeline/spooled.js'

@@ -2,6 +2,7 @@
 import type { Attributes } from '../semconv.js'
 import type { Limits } from '../trace/limits.js'
 import type { EndedSpan, Scope, SpanEvent, SpanLink } from '../trace/span.js'
+import { joinRequests } from './proto-join.js'
 import {
   close,
   continueAt,
@@ -110,9 +111,7 @@ export function createProtoEncoder(
       return batch
     },
 
-    // Of the repeated field in each of them, protobuf makes one list (protobuf.dev, encoding, "Last One Wins").
-    join: (bodies: readonly Uint8Array[]): Uint8Array =>
-      bodies.length === 1 ? (bodies[0] as Uint8Array) : Buffer.concat(bodies),
+    join: (bodies: readonly Uint8Array[]): Uint8Array => joinRequests(bodies, resourceHead),
 
     get spans() {
       return spans

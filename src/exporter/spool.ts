@@ -36,6 +36,8 @@ export interface Contents {
 }
 
 export interface Spool {
+  readonly parent: false
+  closed(): false
   /** The name of a file that does not exist yet; names sort by age. */
   create(): Segment
   /** True if another `bytes` fit below the limit, with what all processes have in the folder. */
@@ -122,6 +124,9 @@ export function createSpool(path: string, maxBytes: number, serviceName: string,
   }
 
   return {
+    parent: false,
+    closed: () => false,
+
     create() {
       const name = `${String(Date.now()).padStart(13, '0')}-${String(count++ % 1e6).padStart(6, '0')}-${id}`
       return { name: `${name}_${owner}${extension}`, spans: 0, bytes: 0 }
@@ -205,7 +210,7 @@ const bytesOfOthers = (found: readonly { owner: Owner; bytes: number }[], own: O
 const lastSign = (found: readonly { owner: Owner; changedMs: number }[], owner: Owner): number =>
   Math.max(...found.filter(entry => entry.owner === owner).map(({ changedMs }) => changedMs))
 
-// Node's own `recursive` never returns where the parent is there and says ENOENT all the same, as in /proc (Node 20 to 26).
+// Node's own `recursive` never returns where the parent is there and says ENOENT all the same, as in /proc (Node 20 to 24).
 function makeFolder(path: string, parents = true): void {
   try {
     mkdirSync(path, 0o700)

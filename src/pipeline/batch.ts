@@ -39,6 +39,8 @@ export interface BatchOptions {
 
 export interface BatchQueue {
   add(span: EndedSpan): void
+  /** Takes spans that another thread has encoded. */
+  receive(batch: Batch): void
   /** True if anything waits or is on its way. */
   pending(): boolean
   /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
@@ -80,8 +82,11 @@ export function createBatchQueue(
   let timer: NodeJS.Timeout | undefined
   let soon: NodeJS.Immediate | undefined
 
+  const isFull = (): boolean =>
+    readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES
+
   function add(span: EndedSpan): void {
-    if (readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
+    if (isFull()) {
       health.dropped.full++
       log.once('full', 'the queue is full: spans that end before the collector takes others are dropped and counted')
       return
@@ -98,9 +103,20 @@ export function createBatchQueue(
     } else if (timer === undefined) schedule()
   }
 
+  function receive(batch: Batch): void {
+    if (isFull()) health.dropped.full += batch.spans
+    else {
+      push(batch)
+      sendSoon()
+    }
+  }
+
   function seal(): void {
     const batch = encoder.take()
-    if (batch === undefined) return
+    if (batch !== undefined) push(batch)
+  }
+
+  function push(batch: Batch): void {
     ready.push(batch)
     readySpans += batch.spans
     readyBytes += batch.body.byteLength
@@ -152,6 +168,7 @@ export function createBatchQueue(
 
   return {
     add,
+    receive,
     get size() {
       return readySpans + encoder.spans
     },

@@ -1,27 +1,11 @@
-/** Encoded spans on their way over the disk: written soon after they end, sent oldest first, gone when a collector answers. */
+/** Encoded spans that are kept where they outlive their thread: written soon after they end, sent oldest first, gone when a collector answers. */
 import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
 import type { Health } from '../diagnostics/health.js'
 import { log } from '../diagnostics/log.js'
 import type { EndedSpan } from '../trace/span.js'
 import { type Batch, type BatchOptions, type BatchQueue, type Deliver, type Encoder, MAX_QUEUE_BYTES } from './batch.js'
-
-/** One file of the spool. */
-interface Segment {
-  readonly spans: number
-  readonly bytes: number
-}
-
-/** What holds the files (exporter/spool.ts). */
-export interface Files<S extends Segment> {
-  create(): S
-  hasRoom(bytes: number): boolean
-  append(segment: S, body: Uint8Array, spans: number): boolean
-  read(segment: S): { readonly bodies: readonly Uint8Array[]; readonly spans: number } | undefined
-  touch(segment: S): boolean
-  remove(segment: S): void
-  adopt(): S[]
-}
+import type { Files, Segment } from './files.js'
 
 /** What becomes one request. It is in a file, in memory, or in both as long as the collector is quick. */
 interface Parcel<S> {
@@ -59,17 +43,19 @@ export function createSpooledQueue<S extends Segment>(
   // When the process went away the collector had these, and had not answered: the next process sends them again.
   let unanswered = 0
   let adoptedMs = Number.NEGATIVE_INFINITY
-  let writeTimer: NodeJS.Timeout | undefined
+  let writing: NodeJS.Timeout | NodeJS.Immediate | undefined
   let sendTimer: NodeJS.Timeout | undefined
   let retryTimer: NodeJS.Timeout | undefined
   let soon: NodeJS.Immediate | undefined
 
   const later = (fn: () => void, ms: number): NodeJS.Timeout => run(background, setTimeout, undefined, [fn, ms]).unref()
 
+  const afterTurn = (fn: () => void): NodeJS.Immediate => run(background, setImmediate, undefined, [fn]).unref()
+
   function add(span: EndedSpan): void {
     if (unsavedSpans + encoder.spans >= maxQueueSize || unsavedBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
       health.dropped.full++
-      log.once('full', 'the spool takes no more spans, and the queue is full: those that end now are dropped')
+      log.once('full', 'the queue is full: spans that end before the collector takes others are dropped and counted')
       return
     }
     try {
@@ -79,11 +65,11 @@ export function createSpooledQueue<S extends Segment>(
       return
     }
     if (encoder.spans + (open?.spans ?? 0) >= maxExportBatchSize || encoder.bytes >= WRITE_BYTES) write()
-    else if (writeTimer === undefined) writeTimer = later(onWriteTime, WRITE_MS)
+    else if (writing === undefined) writing = files.parent ? afterTurn(onWriteTime) : later(onWriteTime, WRITE_MS)
   }
 
   function onWriteTime(): void {
-    writeTimer = undefined
+    writing = undefined
     write()
   }
 
@@ -92,18 +78,31 @@ export function createSpooledQueue<S extends Segment>(
     for (const parcel of sealed)
       if (parcel.file === undefined && !save(parcel, parcel.pieces ?? [], parcel.spans)) break
     const piece = encoder.take()
-    if (piece === undefined) return
+    if (piece !== undefined) keep(piece)
+  }
+
+  function keep(piece: Batch): void {
     open ??= { spans: 0, bytes: 0, pieces: [], file: undefined }
     if (!put(open, piece)) {
       // A parcel is as a whole on disk or not at all.
       if (open.spans > 0) seal()
-      open = { spans: piece.spans, bytes: piece.body.byteLength, pieces: [piece.body], file: undefined }
-      unsavedSpans += open.spans
-      unsavedBytes += open.bytes
-      seal()
+      open = undefined
+      keepInMemory(piece)
     } else if (open.spans >= maxExportBatchSize || open.bytes >= MAX_PARCEL_BYTES) seal()
     if (open === undefined) sendSoon()
     else if (sendTimer === undefined) sendTimer = later(onSendTime, scheduleDelayMs)
+  }
+
+  function keepInMemory({ body, spans }: Batch): void {
+    const last = sealed.at(-1)
+    if (last?.file === undefined && last?.pieces !== undefined && last.spans + spans <= maxExportBatchSize) {
+      last.pieces.push(body)
+      last.spans += spans
+      last.bytes += body.byteLength
+    } else sealed.push({ spans, bytes: body.byteLength, pieces: [body], file: undefined })
+    sealedSpans += spans
+    unsavedSpans += spans
+    unsavedBytes += body.byteLength
   }
 
   /** Adds a piece to a parcel that is empty or on disk. */
@@ -139,6 +138,17 @@ export function createSpooledQueue<S extends Segment>(
     if (parcel.file === undefined || parcel.pieces === undefined) return
     for (const piece of parcel.pieces) keptBytes -= piece.byteLength
     parcel.pieces = undefined
+  }
+
+  /** What the collector has most likely taken is nobody else's to send. */
+  function keepToItself(parcel: Parcel<S>, body: Uint8Array): void {
+    if (parcel.file === undefined) return
+    discard(parcel)
+    parcel.file = undefined
+    parcel.pieces = [body]
+    parcel.bytes = body.byteLength
+    unsavedSpans += parcel.spans
+    unsavedBytes += parcel.bytes
   }
 
   function makeRoom(bytes: number): boolean {
@@ -182,7 +192,7 @@ export function createSpooledQueue<S extends Segment>(
   }
 
   function sendSoon(): void {
-    if (underway === undefined && soon === undefined) soon = run(background, setImmediate, undefined, [send]).unref()
+    if (underway === undefined && soon === undefined) soon = afterTurn(send)
   }
 
   /** The oldest parcel that there is, and its bytes. */
@@ -206,7 +216,7 @@ export function createSpooledQueue<S extends Segment>(
 
   function send(): void {
     soon = undefined
-    if (underway !== undefined || retryTimer !== undefined) return
+    if (underway !== undefined || retryTimer !== undefined || files.closed()) return
     if (sealed.length === 0) adopt()
     const found = next()
     if (found === undefined) return
@@ -218,6 +228,7 @@ export function createSpooledQueue<S extends Segment>(
       body,
       () => {
         current.written = true
+        if (files.parent) keepToItself(parcel, body)
       },
     ]).then(result => {
       health.operations++
@@ -267,6 +278,9 @@ export function createSpooledQueue<S extends Segment>(
   sendSoon()
   return {
     add,
+    receive(batch) {
+      keep(batch)
+    },
     get size() {
       return encoder.spans + (open?.spans ?? 0) + sealedSpans
     },
@@ -298,7 +312,7 @@ export function createSpooledQueue<S extends Segment>(
       const started = underway === undefined || underway.written ? [] : [underway.parcel]
       underway = undefined
       const left = [...started, ...sealed].filter(
-        ({ file, pieces }) => pieces !== undefined && !(down && file !== undefined),
+        ({ file, pieces }) => pieces !== undefined && !(file !== undefined && (down || files.parent)),
       )
       sealed = []
       return left.map(parcel => ({
