@@ -13,10 +13,10 @@ export interface Leaving {
   lastWords(): void
 }
 
-const SIGNALS: readonly unknown[] = ['SIGTERM', 'SIGINT'] satisfies NodeJS.Signals[]
+const SIGNALS: readonly unknown[] = ['SIGTERM', 'SIGINT', 'SIGHUP'] satisfies NodeJS.Signals[]
 
 /**
- * Watches `beforeExit`, `process.exit()`, uncaught exceptions, SIGTERM and SIGINT; all of it takes at most `timeoutMs`.
+ * Watches `beforeExit`, `process.exit()`, uncaught exceptions, SIGTERM, SIGINT and SIGHUP; all of it takes at most `timeoutMs`.
  * Nothing is added to the process's listeners: code that counts them, as signal-exit does to decide whether to die, sees
  * what it would see without us.
  */
@@ -68,6 +68,7 @@ export function watchExit(leaving: Leaving, timeoutMs: number): void {
           }
         case 'SIGTERM':
         case 'SIGINT':
+        case 'SIGHUP':
           if (isMainThread && process.listenerCount(event) === 0) die(event)
           else if (leaving.pending()) leaving.deliver()
           return forward(arguments)

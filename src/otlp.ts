@@ -1,7 +1,7 @@
 /** Where ended spans go by OTLP: the parts that deliver them are loaded when the first one ends. */
 import type { Config } from './config/options.js'
 import type * as Delivery from './delivery.js'
-import type { Health } from './diagnostics/health.js'
+import type { Health, QueueState } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import type { EndedSpan } from './trace/span.js'
 
@@ -17,6 +17,8 @@ export interface OtlpSink {
   deliver(): Promise<void>
   /** Delivers in this turn, within `timeoutMs`; what cannot be delivered is counted as lost. */
   deliverNow(timeoutMs: number): void
+  /** What waits and is on its way. */
+  state(): QueueState
   /** Says what was lost, if anything was. */
   lastWords(): void
 }
@@ -24,6 +26,8 @@ export interface OtlpSink {
 /** `health` counts what goes to this destination. */
 export function createOtlpSink(config: Config, health: Health, destination: Destination = 'otlp'): OtlpSink {
   let parts: ReturnType<typeof Delivery.createDelivery> | undefined
+  // The spool may hold what an earlier process has left.
+  if (config.spool.path !== undefined && destination === 'otlp') parts = load(config, health, destination)
   return {
     add(span) {
       health.ended++
@@ -43,12 +47,11 @@ export function createOtlpSink(config: Config, health: Health, destination: Dest
       if (batches.length === 0) return
       const bodies = batches.map(({ body }) => body)
       const taken = timeoutMs > 0 ? parts.exporter.sendNow(bodies, timeoutMs) : 0
-      batches.forEach(({ spans }, at) => {
-        if (at < taken) health.sent += spans
-        else health.dropped.unreachable += spans
-      })
+      for (const [at, batch] of batches.entries()) batch.settle(at < taken)
     },
+    state: () => parts?.queue ?? { size: 0, inFlight: 0 },
     lastWords() {
+      if (health.spooled > 0) log.info('%d spans wait in the spool %s', health.spooled, config.spool.path)
       const lost = Object.entries(health.dropped).filter(([, spans]) => spans > 0)
       if (lost.length === 0) return
       const reasons = lost.map(([reason, spans]) => `${spans} ${reason}`).join(', ')

@@ -5,7 +5,7 @@ import { environment, loadConfig } from './config/load.js'
 import type { Config, Options } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
 import { contextManager, setBase } from './context/storage.js'
-import { createHealth } from './diagnostics/health.js'
+import { createHealth, type HealthReport, reportOf } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { watchExit } from './exit.js'
 import type * as ConsoleExporter from './exporter/console.js'
@@ -29,10 +29,18 @@ export interface Running {
   shutdown(): Promise<void>
 }
 
-const nothing: Running = { flush: async () => {}, shutdown: async () => {} }
+const nothing: Started = {
+  running: { flush: async () => {}, shutdown: async () => {} },
+  health: () => reportOf(createHealth(), 0, 0, { size: 0, inFlight: 0 }),
+}
 
 const KEY = Symbol.for('@org/trace')
-const globals = globalThis as { [KEY]?: { readonly running: Running; readonly home: string } }
+interface Started {
+  readonly running: Running
+  health(): HealthReport
+}
+
+const globals = globalThis as { [KEY]?: Started & { readonly home: string } }
 
 /** Starts once per thread of a process, as the preload does. Never throws. */
 export function startOnce(options?: Options): Running {
@@ -42,15 +50,15 @@ export function startOnce(options?: Options): Running {
       log.once('copies', 'two copies of @org/trace in one process: %s is used, not %s', before.home, __filename)
     return before.running
   }
-  let running = nothing
+  let started = nothing
   try {
     const config = loadConfig(instrumentations, options)
-    running = start(config)
+    started = start(config)
   } catch (error) {
     log.error('tracing could not be started: %s', error)
   }
-  Object.defineProperty(globals, KEY, { value: { running, home: __filename } })
-  return running
+  Object.defineProperty(globals, KEY, { value: { ...started, home: __filename } })
+  return started.running
 }
 
 /**
@@ -63,7 +71,10 @@ export function init(options?: Options): Running {
   return startOnce(options)
 }
 
-function start(config: Config): Running {
+/** Counters of what happened to the spans of this thread, as they are now. Never throws. */
+export const health = (): HealthReport => (globals[KEY] ?? nothing).health()
+
+function start(config: Config): Started {
   const propagator = createPropagator(config.propagators)
   if (isTaken()) {
     if (!config.disabled)
@@ -77,8 +88,14 @@ function start(config: Config): Running {
     return nothing
   }
 
-  const sinks = destinations(config).map(destination => createOtlpSink(config, createHealth(), destination))
+  const counters = createHealth()
+  // Of several destinations the collector is the one that is reported on.
+  const sinks = destinations(config).map((destination, at, all) =>
+    createOtlpSink(config, at === all.length - 1 ? counters : createHealth(), destination),
+  )
   const console = config.exporters.includes('console') ? consoleSink() : undefined
+  // Lambda freezes the process as soon as the invocation has its answer.
+  const freezes = environment.AWS_LAMBDA_FUNCTION_NAME !== undefined
   let open = true
   const core: TracerCore = {
     propagator,
@@ -86,10 +103,13 @@ function start(config: Config): Running {
     isLinked: createPolicy(config.async),
     host: {
       limits: config.limits,
+      started: 0,
       onEnd(span) {
         if (!open) return
+        if (sinks.length === 0) counters.ended++
         for (let i = 0; i < sinks.length; i++) sinks[i]?.add(span)
         console?.add(span)
+        if (freezes && span.parentIdBytes === undefined) flush()
       },
     },
   }
@@ -108,6 +128,8 @@ function start(config: Config): Running {
     )
   }
 
+  const healthNow = (): HealthReport =>
+    reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
   watchExit(
     {
       pending: () => sinks.some(sink => sink.pending()),
@@ -119,6 +141,7 @@ function start(config: Config): Running {
       lastWords() {
         console?.flush()
         for (const sink of sinks) sink.lastWords()
+        log.info('health: %j', healthNow())
       },
     },
     config.exitTimeoutMs,
@@ -128,13 +151,11 @@ function start(config: Config): Running {
     console?.flush()
     await Promise.all(sinks.map(sink => sink.flush()))
   }
-  return {
-    flush,
-    shutdown() {
-      open = false
-      return flush()
-    },
+  function shutdown(): Promise<void> {
+    open = false
+    return flush()
   }
+  return { running: { flush, shutdown }, health: healthNow }
 }
 
 /** What is written in this very turn comes first: at the end of a process it takes no time from the others. */

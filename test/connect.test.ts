@@ -18,7 +18,7 @@ async function run(body: string) {
       const { install } = require(${built('hooks/index.js')})
       const { channel } = require('node:diagnostics_channel')
       const core = {
-        host: { limits: {}, onEnd: span => console.log('span', span.name) },
+        host: { limits: {}, started: 0, onEnd: span => console.log('span', span.name) },
         sampler: () => true,
         propagator: { inject() {}, extract: context => context, fields: () => [] },
       }

@@ -21,6 +21,17 @@ const endings: Record<string, string> = {
   'ends a span in its own exit listener': `process.on('exit', () => { ${SPAN} })`,
   'throws in its own exit listener': `${SPAN} process.on('exit', () => { throw new Error('late') })`,
   'kills itself with SIGTERM': `${SPAN} process.kill(process.pid, 'SIGTERM'); setInterval(() => console.log('alive'), 1000)`,
+  'kills itself with SIGHUP': `${SPAN} process.kill(process.pid, 'SIGHUP'); setInterval(() => console.log('alive'), 1000)`,
+  'listens to SIGHUP and goes on': `${SPAN} process.on('SIGHUP', () => { console.log('reloaded'); setTimeout(() => process.exit(0), 20) }); process.kill(process.pid, 'SIGHUP'); setInterval(() => {}, 1000)`,
+  'is a cluster worker that is disconnected': `const cluster = require('cluster')
+    if (cluster.isPrimary) cluster.fork().on('message', () => cluster.disconnect(() => console.log('disconnected'))).on('exit', (code, signal) => console.log(code, signal))
+    else { ${SPAN} process.send('ended'); setInterval(() => {}, 1000).unref() }`,
+  'is a cluster worker that is killed': `const cluster = require('cluster')
+    if (cluster.isPrimary) { const worker = cluster.fork(); worker.on('message', () => worker.process.kill()).on('exit', (code, signal) => console.log(code, signal)) }
+    else { ${SPAN} process.send('ended'); setInterval(() => {}, 1000) }`,
+  'is a cluster worker whose primary is gone': `const cluster = require('cluster')
+    if (cluster.isPrimary) cluster.fork().on('message', () => process.exit(9))
+    else { ${SPAN} process.send('ended'); setInterval(() => {}, 1000) }`,
   'counts beforeExit': `${SPAN} let n = 0; process.on('beforeExit', () => { console.log('beforeExit', ++n); if (n < 3) setTimeout(() => {}, 5) })`,
   'listens to SIGTERM and exits': `${SPAN} process.on('SIGTERM', () => { console.log('own'); process.exit(5) }); process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)`,
   'listens once to SIGTERM': `${SPAN} process.once('SIGTERM', () => { console.log('once'); process.kill(process.pid, 'SIGTERM') }); process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)`,
@@ -42,7 +53,7 @@ for (const [what, code] of Object.entries(endings)) {
   })
 }
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   test(`a server without a listener dies of ${signal}, and its last span arrives`, async () => {
     const collector = await createCollector()
     const app = await startApp({ ...server, collector, env: LATE })
@@ -62,7 +73,16 @@ const server: AppOptions = {
 }
 
 test('no listener of ours is seen on the process', async () => {
-  const events = ['SIGTERM', 'SIGINT', 'exit', 'beforeExit', 'uncaughtException', 'unhandledRejection', 'warning']
+  const events = [
+    'SIGTERM',
+    'SIGINT',
+    'SIGHUP',
+    'exit',
+    'beforeExit',
+    'uncaughtException',
+    'unhandledRejection',
+    'warning',
+  ]
   const code = `console.log(${JSON.stringify(events)}.map(event => process.listenerCount(event)).join())`
   // Not by --import, which adds a listener of Node's own.
   const [without, withUs] = await Promise.all([runApp({ code, preload: 'none' }), runApp({ code, preload: 'require' })])
@@ -107,6 +127,25 @@ test('a batch on its way to a slow collector does not keep the process alive, an
   const ended = await runApp({ code: `${SPAN} setTimeout(() => {}, 200)`, collector })
   assert.equal(ended.code, 0)
   assert.equal(collector.spans().length, 1)
+  await collector.close()
+})
+
+test('in AWS Lambda the spans of an invocation are sent when it ends, all at once, as the process is frozen after that', async () => {
+  const collector = await createCollector()
+  const code = `
+    const { context, trace } = require('@opentelemetry/api')
+    const tracer = trace.getTracer('app')
+    tracer.startActiveSpan('invocation', span => { tracer.startSpan('within').end(); span.end() })
+    console.log('ready 1')
+    setInterval(() => {}, 1000)`
+  const app = await startApp({ code, collector, env: { ...LATE, AWS_LAMBDA_FUNCTION_NAME: 'checkout' } })
+  const spans = await collector.waitFor(2)
+  assert.deepEqual(
+    spans.map(span => span.name),
+    ['within', 'invocation'],
+  )
+  assert.equal(collector.requests.length, 1)
+  await app.stop('SIGKILL')
   await collector.close()
 })
 

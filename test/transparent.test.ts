@@ -352,7 +352,7 @@ const child = (body: string, sampled = true) =>
       const { traced } = require(${JSON.stringify(join(root, 'build/src/trace/traced.js'))})
       const { createGuard } = require(${JSON.stringify(join(root, 'build/src/trace/begin.js'))})
       const core = {
-        host: { limits: {}, onEnd() {} },
+        host: { limits: {}, started: 0, onEnd() {} },
         sampler: () => ${sampled},
         propagator: { inject() {}, extract: context => context, fields: () => [] },
       }

@@ -46,7 +46,7 @@ export function createSide(file) {
     propagator,
     isLinked: () => false,
     sampler: parts.alwaysOn,
-    host: { limits, onEnd: span => onEnd(span) },
+    host: { limits, started: 0, onEnd: span => onEnd(span) },
   }
   const tracer = parts.createTracerProvider(core).getTracer('bench', '1.0.0')
   const library = { call: () => undefined }

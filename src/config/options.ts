@@ -197,6 +197,20 @@ const fixed = {
       'Hosts and domains, with or without a port, networks (10.0.0.0/8) or `*`: reached without a proxy.',
     ),
   },
+  spool: {
+    path: row<string | undefined>(
+      text,
+      undefined,
+      'TRACE_SPOOL',
+      'A folder for spans that wait for a collector, so that they outlive an outage and the process. Without it they wait in memory.',
+    ),
+    maxBytes: row(
+      count(1),
+      256 * 1024 * 1024,
+      'TRACE_SPOOL_MAX_BYTES',
+      'Bytes that all processes of a service may have in the spool; the oldest spans are dropped.',
+    ),
+  },
   async: {
     relation: row(
       choice(['auto', 'parent', 'link']),

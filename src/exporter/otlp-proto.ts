@@ -110,6 +110,10 @@ export function createProtoEncoder(
       return batch
     },
 
+    // Of the repeated field in each of them, protobuf makes one list (protobuf.dev, encoding, "Last One Wins").
+    join: (bodies: readonly Uint8Array[]): Uint8Array =>
+      bodies.length === 1 ? (bodies[0] as Uint8Array) : Buffer.concat(bodies),
+
     get spans() {
       return spans
     },

@@ -2,10 +2,11 @@
 import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
 import type { Health } from '../diagnostics/health.js'
+import { log } from '../diagnostics/log.js'
 import type { EndedSpan } from '../trace/span.js'
 
 /** One request's worth of encoded spans, in memory of its own. */
-interface Batch {
+export interface Batch {
   readonly body: Uint8Array
   readonly spans: number
 }
@@ -19,6 +20,8 @@ export interface Encoder {
   append(span: EndedSpan): void
   /** All that is waiting, as one request; undefined if nothing is. */
   take(): Batch | undefined
+  /** Several of what was taken, as one request. */
+  join(bodies: readonly Uint8Array[]): Uint8Array
   /** Waiting spans. */
   readonly spans: number
   /** Waiting bytes: the spans alone, without resource and scopes. */
@@ -30,7 +33,7 @@ export type Deliver = (body: Uint8Array, onWritten: () => void) => Promise<'sent
 
 export interface Unsent {
   readonly reason: string
-  readonly left?: { readonly spans: number }
+  readonly left?: Batch
 }
 
 export interface BatchOptions {
@@ -46,14 +49,24 @@ export interface BatchQueue {
   /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
   flush(): Promise<void>
   /** Hands over all that no collector can have received, for a process that is going away. */
-  drain(): Batch[]
+  drain(): LastBatch[]
+  /** Spans that wait. */
+  readonly size: number
+  /** Spans on their way. */
+  readonly inFlight: number
+}
+
+/** What is left when a process goes away. */
+export interface LastBatch extends Batch {
+  /** Counts the batch, once it is known whether a collector took it. */
+  settle(taken: boolean): void
 }
 
 // What one request may hold is bounded by bytes as well: 512 spans with long values would be refused by a collector.
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
 // A collector that has all of a batch, and only had no time yet to say so, has most likely taken it.
 const ANSWER_MS = 500
-const MAX_QUEUE_BYTES = 32 * 1024 * 1024
+export const MAX_QUEUE_BYTES = 32 * 1024 * 1024
 
 export function createBatchQueue(
   encoder: Encoder,
@@ -67,12 +80,15 @@ export function createBatchQueue(
   let readySpans = 0
   let readyBytes = 0
   let underway: { batch: Batch; written: boolean; sinceMs: number; done: Promise<void> } | undefined
+  // When the process went away the collector had these, and no time yet to say so.
+  let presumed = 0
   let timer: NodeJS.Timeout | undefined
   let soon: NodeJS.Immediate | undefined
 
   function add(span: EndedSpan): void {
     if (readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
       health.dropped.full++
+      log.once('full', 'the queue is full: spans that end before the collector takes others are dropped and counted')
       return
     }
     try {
@@ -126,6 +142,8 @@ export function createBatchQueue(
         current.written = true
       },
     ]).then(result => {
+      health.operations++
+      health.operationSeconds += (performance.now() - current.sinceMs) / 1000
       if (result === 'sent') health.sent += batch.spans
       else if (result === 'refused') health.dropped.refused += batch.spans
       else {
@@ -143,6 +161,12 @@ export function createBatchQueue(
 
   return {
     add,
+    get size() {
+      return readySpans + encoder.spans
+    },
+    get inFlight() {
+      return underway?.batch.spans ?? presumed
+    },
     pending: () => underway !== undefined || ready.length > 0 || encoder.spans > 0,
     async flush() {
       seal()
@@ -156,15 +180,23 @@ export function createBatchQueue(
     },
     drain() {
       seal()
-      if (underway?.written === true && performance.now() - underway.sinceMs > ANSWER_MS) {
-        health.dropped.unanswered += underway.batch.spans
+      if (underway?.written === true) {
+        if (performance.now() - underway.sinceMs > ANSWER_MS) health.dropped.unanswered += underway.batch.spans
+        else presumed = underway.batch.spans
       }
       const left = underway === undefined || underway.written ? ready : [underway.batch, ...ready]
       underway = undefined
       ready = []
       readySpans = 0
       readyBytes = 0
-      return left
+      return left.map(({ body, spans }) => ({
+        body,
+        spans,
+        settle(taken) {
+          if (taken) health.sent += spans
+          else health.dropped.unreachable += spans
+        },
+      }))
     },
   }
 }

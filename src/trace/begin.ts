@@ -124,7 +124,10 @@ class Opened<M extends object> implements OpenCall<M> {
     if (!(span instanceof Span)) return
     if (last !== undefined) before(span, last, guard)
     try {
-      if (operation.discard?.(call) === true) return
+      if (operation.discard?.(call) === true) {
+        core.host.started--
+        return
+      }
     } catch (error) {
       caught(guard, 'discard', error)
     }

@@ -58,6 +58,8 @@ export interface TracedSpan {
 /** What all spans of one tracer provider share. */
 export interface SpanHost {
   readonly limits: Limits
+  /** How many spans were made. */
+  started: number
   onEnd(span: EndedSpan): void
 }
 
@@ -104,6 +106,7 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
     startMs: number,
   ) {
     super()
+    host.started++
     this.idBytes = idBytes
     this.idAt = idAt
     const local = parent instanceof Span ? parent : undefined

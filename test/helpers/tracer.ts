@@ -23,7 +23,7 @@ export const scope: Scope = { name: 'test', version: '1.0.0' }
 export function createTestTracer(sampler: SamplerName = 'always_on') {
   const ended: EndedSpan[] = []
   const core: TracerCore = {
-    host: { limits, onEnd: span => ended.push(span) },
+    host: { limits, started: 0, onEnd: span => ended.push(span) },
     sampler: createSampler({ name: sampler, ratio: 0.5 }),
     isLinked: createPolicy({ relation: 'auto', maxAgeMs: 3_600_000 }),
     propagator: new W3CTraceContextPropagator(),

@@ -26,7 +26,7 @@ const limits = {
   linkAttributeCount: 128,
 }
 const tracer = createTracerProvider({
-  host: { limits, onEnd() {} },
+  host: { limits, started: 0, onEnd() {} },
   sampler: () => true,
   isLinked: () => false,
   propagator,

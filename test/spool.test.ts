@@ -1,0 +1,244 @@
+/** The spool as a user meets it: processes that end, are killed, share it, and disks that are full or not there. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { type AppOptions, type Ended, runApp, startApp } from './helpers/child.js'
+import { type Collector, createCollector } from './helpers/collector.js'
+
+const base = mkdtempSync(join(tmpdir(), 'spool-'))
+after(() => rmSync(base, { recursive: true }))
+let folders = 0
+
+const NOWHERE = { url: 'http://127.0.0.1:9' }
+const ended = (...names: string[]): string =>
+  `for (const name of ${JSON.stringify(names)}) require('@opentelemetry/api').trace.getTracer('app').startSpan(name).end()\n`
+// Longer than a span waits to be written.
+const LATER = 300
+const idle = (ms = 1000): string => `setTimeout(() => {}, ${ms})`
+const names = (...collectors: Collector[]): string[] =>
+  collectors.flatMap(collector => collector.spans().map(span => span.name))
+const ourLines = ({ stderr }: Ended): string[] => stderr.split('\n').filter(line => line.includes('[@org/trace]'))
+
+/** Processes of one service over one spool. */
+function setUp(more: Record<string, string> = {}) {
+  const path = join(base, String(++folders))
+  const env = { OTEL_SERVICE_NAME: 'shop', TRACE_SPOOL: path, ...more }
+  return {
+    path,
+    folder: join(path, 'shop'),
+    files: () => readdirSync(join(path, 'shop')).sort(),
+    app: (code: string, collector: { url: string }, options: AppOptions = {}) =>
+      runApp({ code, collector, ...options, env: { ...env, ...options.env } }),
+    start: (code: string, collector: { url: string }) => startApp({ code, collector, env }),
+  }
+}
+
+const endings: Record<string, string> = {
+  'ends by itself': '',
+  'calls process.exit': 'process.exit()',
+  'calls process.exit later': `setTimeout(() => process.exit(), ${LATER})`,
+  'throws an uncaught exception': `setTimeout(() => { throw new Error('boom') }, ${LATER})`,
+  'is killed by SIGTERM': `process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)`,
+  'is killed by SIGKILL': `setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${LATER})`,
+}
+
+test('what a dead collector did not take is sent by the next process, oldest first, however the ones before ended', async () => {
+  const { app, files } = setUp()
+  for (const [what, code] of Object.entries(endings)) {
+    const late = await app(ended(what) + code, NOWHERE)
+    assert.deepEqual(
+      ourLines(late).filter(line => line.includes('lost')),
+      [],
+    )
+  }
+  assert.equal(files().length, Object.keys(endings).length)
+  const collector = await createCollector()
+  const next = await app(idle(), collector)
+  assert.deepEqual(ourLines(next), [])
+  assert.deepEqual(names(collector), Object.keys(endings))
+  assert.deepEqual(files(), [])
+  await collector.close()
+})
+
+test('a process goes on with what it has when the collector is back, and sends nothing twice', async () => {
+  const { start, files } = setUp()
+  const gone = await createCollector()
+  await gone.close()
+  const process = await start(
+    `let n = 0; console.log('ready 1')
+    const timer = setInterval(() => {
+      require('@opentelemetry/api').trace.getTracer('app').startSpan(String(n++)).end()
+      if (n === 200) clearInterval(timer)
+    }, 20)
+    setInterval(() => {}, 1000)`,
+    gone,
+  )
+  await new Promise(resolve => setTimeout(resolve, 2500))
+  const back = await createCollector({ port: gone.port })
+  const spans = await back.waitFor(200, 20_000)
+  assert.deepEqual(
+    spans.map(span => span.name),
+    spans.map((_, i) => String(i)),
+  )
+  // The answer to the last of them may be on its way still.
+  for (let i = 0; i < 50 && files().length > 0; i++) await new Promise(resolve => setTimeout(resolve, 100))
+  assert.deepEqual(files(), [])
+  await process.stop('SIGTERM')
+  await back.close()
+})
+
+test('a process of another service leaves it alone, and one that lives keeps what is its own', async () => {
+  const { app, start, files } = setUp()
+  const living = await start(`${ended('living')}console.log('ready 1'); setInterval(() => {}, 1000)`, NOWHERE)
+  await app(ended('gone'), NOWHERE)
+  const collector = await createCollector()
+  await app(idle(), collector, { env: { OTEL_SERVICE_NAME: 'other' } })
+  assert.deepEqual(names(collector), [])
+  await app(idle(), collector)
+  assert.deepEqual(names(collector), ['gone'])
+  await living.stop('SIGKILL')
+  await app(idle(), collector)
+  assert.deepEqual(names(collector), ['gone', 'living'])
+  assert.deepEqual(files(), [])
+  await collector.close()
+})
+
+test('of many processes that start at once each span is sent by one', async () => {
+  const { app, files } = setUp()
+  const gone = Array.from({ length: 12 }, (_, i) => `gone ${i}`)
+  await Promise.all(gone.map(name => app(ended(name), NOWHERE)))
+  assert.equal(files().length, 12)
+  const collector = await createCollector()
+  await Promise.all(Array.from({ length: 4 }, (_, i) => app(ended(`own ${i}`) + idle(), collector)))
+  assert.deepEqual(names(collector).sort(), [...gone, 'own 0', 'own 1', 'own 2', 'own 3'].sort())
+  assert.deepEqual(files(), [])
+  await collector.close()
+})
+
+test('beyond the limit the oldest are dropped, counted and said once', async () => {
+  const { app } = setUp({ TRACE_SPOOL_MAX_BYTES: '20000', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10' })
+  const numbers = Array.from({ length: 400 }, (_, i) => String(i))
+  const outage = await app(ended(...numbers), NOWHERE)
+  const evicted = Number(/some were lost \((\d+) evicted\)/.exec(outage.stderr)?.[1])
+  assert.equal(ourLines(outage).filter(line => line.includes('the spool is full')).length, 1, outage.stderr)
+  const collector = await createCollector()
+  await app(idle(), collector)
+  assert.deepEqual(names(collector), numbers.slice(evicted))
+  assert.ok(evicted > 100 && evicted < 400, String(evicted))
+  await collector.close()
+})
+
+/** Runs a process whose spool is a file system of its own of so many bytes. */
+const MOUNT = 'mount -t tmpfs -o size="$SIZE" tmpfs "$TRACE_SPOOL" && exec "$@"'
+function canMount(): boolean {
+  try {
+    execFileSync('unshare', ['-rm', 'true'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('a full disk is said once; what does not fit waits in memory and arrives', { skip: !canMount() }, async () => {
+  const { path, app } = setUp({ SIZE: '64k', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '50', OTEL_BSP_MAX_QUEUE_SIZE: '100000' })
+  mkdirSync(path)
+  const first = await createCollector()
+  await first.close()
+  const code = `
+    const { spawn } = require('node:child_process')
+    if (process.env.SHLVL_OF_TEST === undefined) {
+      process.env.SHLVL_OF_TEST = '1'
+      spawn('unshare', ['-rm', 'sh', '-c', ${JSON.stringify(MOUNT)}, 'sh', process.execPath, ...process.argv.slice(2), __filename], { stdio: 'inherit' })
+        .on('exit', code => (process.exitCode = code))
+    } else {
+      let n = 0
+      const timer = setInterval(() => {
+        for (let i = 0; i < 20; i++) require('@opentelemetry/api').trace.getTracer('app').startSpan(String(n++)).end()
+        if (n === 2000) clearInterval(timer)
+      }, 10)
+      setTimeout(() => {}, 9000)
+    }`
+  const { register } = await import('./helpers/child.js')
+  const running = app(code, first, { preload: 'none', args: ['--require', register] })
+  await new Promise(resolve => setTimeout(resolve, 3000))
+  const back = await createCollector({ port: first.port })
+  const result = await running
+  assert.equal(result.code, 0, result.stderr)
+  assert.equal(ourLines(result).filter(line => /cannot be written \(ENOSPC\)/.test(line)).length, 1, result.stderr)
+  assert.ok(!result.stderr.includes('lost'), result.stderr)
+  assert.deepEqual(
+    names(back)
+      .map(Number)
+      .sort((a, b) => a - b),
+    Array.from({ length: 2000 }, (_, i) => i),
+  )
+  await back.close()
+})
+
+test('a spool that cannot be is said in one line, and all goes on without it', async () => {
+  const file = join(base, 'file')
+  writeFileSync(file, '')
+  const open = join(base, 'open')
+  mkdirSync(join(open, 'shop'), { recursive: true })
+  chmodSync(join(open, 'shop'), 0o777)
+  const paths = [file, join(file, 'below'), '/proc/spool', open]
+  for (const path of paths) {
+    const collector = await createCollector()
+    const { app } = setUp({ TRACE_SPOOL: path })
+    const result = await app(`${ended('one')}console.log('fine')`, collector)
+    assert.deepEqual([result.code, result.stdout], [0, 'fine\n'])
+    assert.deepEqual(names(collector), ['one'])
+    assert.equal(ourLines(result).length, 1, result.stderr)
+    assert.match(ourLines(result)[0] as string, /warn: no spool in .*, spans wait in memory: /)
+    await collector.close()
+  }
+})
+
+test('a damaged file is said in one line, and what can be read of it and all others arrive', async () => {
+  const { app, folder, files } = setUp()
+  for (const name of ['one', 'two', 'three']) await app(ended(name), NOWHERE)
+  const [first = '', second = ''] = files()
+  appendFileSync(join(folder, first), 'half a sp')
+  writeFileSync(join(folder, second), Buffer.alloc(500, 7))
+  const collector = await createCollector()
+  const result = await app(idle(), collector)
+  assert.deepEqual(names(collector), ['one', 'three'])
+  assert.equal(ourLines(result).length, 1, result.stderr)
+  assert.match(ourLines(result)[0] as string, /warn: a file in the spool is damaged/)
+  assert.deepEqual(files(), [])
+  await collector.close()
+})
+
+test('spans that end after the last write are all that SIGKILL takes', async () => {
+  const { app } = setUp()
+  await app(
+    `${ended('written')}setTimeout(() => { ${ended('lost')}process.kill(process.pid, 'SIGKILL') }, ${LATER})`,
+    NOWHERE,
+  )
+  const collector = await createCollector()
+  await app(idle(), collector)
+  assert.deepEqual(names(collector), ['written'])
+  await collector.close()
+})
+
+test('a worker thread has files of its own, which outlive it', async () => {
+  const { app } = setUp()
+  const code = `
+    const { Worker, isMainThread } = require('worker_threads')
+    if (isMainThread) {
+      const worker = new Worker(__filename)
+      worker.on('message', () => setTimeout(() => worker.terminate(), ${LATER}))
+    } else {
+      ${ended('of the worker')}
+      require('worker_threads').parentPort.postMessage('ended')
+      setInterval(() => {}, 1000)
+    }`
+  await app(code, NOWHERE)
+  const collector = await createCollector()
+  await app(idle(), collector)
+  assert.deepEqual(names(collector), ['of the worker'])
+  await collector.close()
+})
