@@ -4,7 +4,7 @@ import { Socket } from 'node:net'
 import process from 'node:process'
 import { wrap } from './wrap.js'
 
-/** Every built-in module that the process has loaded, in this order. Not documented, unchanged from Node 18 to 26. */
+/** Every built-in module that the process has loaded, in this order. Not documented, unchanged from Node 20 to 26. */
 const { moduleLoadList: loaded = [] } = process as { moduleLoadList?: readonly string[] }
 
 /**

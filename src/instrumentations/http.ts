@@ -25,8 +25,8 @@ export default defineInstrumentation({
     {
       name: 'http',
       versions: NODE,
-      // Of `https`, too: its servers, requests and agents inherit all of these. To load it costs a third of a start (64 of
-      // 190 million instructions, Node 24), and nothing would tell when an ES module imports it.
+      // Of `https`, too: its servers, requests and agents inherit all of these. To load it was half of what a start added
+      // (64 of 135 million instructions, Node 24), and nothing would tell when an ES module imports it.
       patch(http: typeof import('node:http'), kit) {
         traceServers(http, kit)
         // Requests and responses tell how a call goes on by events: overhearing them adds no listener.

@@ -17,7 +17,7 @@ export let page: Buffer = Buffer.alloc(0)
  */
 export function draw(bytes: number): number {
   if (end + bytes > PAGE_BYTES) {
-    // Loaded with the first id: it is a tenth of what a start costs. A slow buffer, as a pooled one would keep 8 KiB of others.
+    // Loaded with the first id: it was a tenth of what a start added (Node 24). A slow buffer, as a pooled one would keep 8 KiB of others.
     const { randomFillSync } = require('node:crypto') as typeof Crypto
     page = randomFillSync(Buffer.allocUnsafeSlow(PAGE_BYTES))
     end = 0

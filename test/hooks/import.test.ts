@@ -106,8 +106,9 @@ suite('an ES module', { skip: !SEES_MODULES }, () => {
   test('is met where CommonJS requires what imports it', async () => {
     const { patched } = await runBoth({
       files: { '_shared.js': `export ${TASK}`, 'index.js': `export * from './_shared.js'` },
-      name: 'main.cjs',
-      main: `console.log(Object.keys(require('node-cron'))); import('node-cron').then(cron => console.log(Object.keys(cron), cron.InlineScheduledTask.name))`,
+      main: `import { createRequire } from 'node:module'
+        console.log(Object.keys(createRequire(import.meta.url)('node-cron')))
+        import('node-cron').then(cron => console.log(Object.keys(cron), cron.InlineScheduledTask.name))`,
     })
     assert.equal(patched, 1)
   })
@@ -120,7 +121,8 @@ test('there is a hook where such a package is installed, and else none', async (
   const far = await runApp({ script: relative(root, join(outside, 'main.cjs')), cwd: outside })
   rmSync(outside, { recursive: true })
   assert.deepEqual([far.stdout, far.stderr], ['false\n', ''])
-  assert.equal((await runApp({ code })).stdout, `${SEES_MODULES}\n`)
-  const disabled = await runApp({ code, env: { OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'croner,node-cron' } })
+  assert.equal((await runApp({ code, type: 'esm' })).stdout, `${SEES_MODULES}\n`)
+  assert.equal((await runApp({ code, type: 'cjs' })).stdout, 'false\n', 'it imports nothing')
+  const disabled = await runApp({ code, type: 'esm', env: { OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'croner,node-cron' } })
   assert.equal(disabled.stdout, 'false\n')
 })

@@ -35,6 +35,14 @@ const rows: Record<string, Expected> = {
   'headers in each form': {
     spans: ['object', 'flat', 'pairs', 'none', 'empty', 'expect', 'no-prototype'].map(form => asked(`/${form}`)),
   },
+  // Without a header of that name nothing tells the port.
+  'agents of other kinds, and none': {
+    spans: ['/agent', '/none'].map(path =>
+      span('client', 'GET', { 'url.full': `http://localhost${path}`, 'server.port': 80, [STATUS]: 200 }, [
+        received(path, { 'server.address': undefined }),
+      ]),
+    ),
+  },
   'trace headers of the application': {
     spans: [
       ...['/own', '/own-flat', '/own-pairs', '/own-expect'].map(path => askedElsewhere(path)),
@@ -239,6 +247,31 @@ const rows: Record<string, Expected> = {
 }
 
 for (const script of ['test/fixtures/http/app.cjs', 'test/fixtures/http/app.mjs']) testRows(script, { script }, rows)
+
+test('a server of another protocol may have requests, too', async () => {
+  const code = `
+    const { trace } = require('@opentelemetry/api')
+    const tell = (...args) => console.log(JSON.stringify(args), trace.getActiveSpan())
+    const server = require('node:net').createServer().on('request', tell)
+    for (const args of [[{ method: 'GET', url: '/', headers: {} }, {}], ['text'], []]) server.emit('request', ...args)`
+  const collector = await createCollector()
+  const ended = await runApp({ code, collector })
+  const told = ['[{"method":"GET","url":"/","headers":{}},{}]', '["text"]', '[]']
+  assert.deepEqual([ended.stdout, ended.stderr], [told.map(args => `${args} undefined\n`).join(''), ''])
+  assert.equal(collector.spans().length, 0)
+  await collector.close()
+})
+
+test('what a process does not use is not loaded for our sake', async () => {
+  const code = 'console.log(process.moduleLoadList.map(entry => entry.split(" ")[1]).join())'
+  const { stdout } = await runApp({ code })
+  const loaded = stdout.trim().split(',')
+  assert.ok(loaded.includes('http'))
+  assert.deepEqual(
+    ['https', 'tls', 'crypto', 'http2', 'zlib', 'inspector'].filter(name => loaded.includes(name)),
+    [],
+  )
+})
 
 test('where nothing is sampled an application sees the same, and no span is sent', async () => {
   const script = 'test/fixtures/http/app.cjs'

@@ -47,8 +47,8 @@ const sentOf = (req: unknown): Sent | undefined =>
   (typeof req === 'object' && req !== null && sent.get(req)) || undefined
 
 /**
- * A request is met within its constructor: when that hands it to an agent or to a connection, or before, when it makes
- * headers that are a list, or that expect something, into bytes.
+ * A request is met within its constructor, when that hands it to an agent of Node's, or else when its headers become bytes:
+ * at once where they are a list or expect something.
  */
 export function traceRequests({ Agent, ClientRequest }: typeof import('node:http'), kit: Kit<object>): void {
   function meet(req: ClientRequest, options?: AgentOptions, headers?: unknown): Outgoing | undefined {
@@ -78,12 +78,6 @@ export function traceRequests({ Agent, ClientRequest }: typeof import('node:http
   const request = ClientRequest.prototype
   kit.wrap(request, 'emit', overhearRequest)
   kit.wrap(request, 'destroy', noticeDestroy)
-  kit.wrap(request, 'onSocket', onSocket => {
-    return function (this: ClientRequest) {
-      meet(this)
-      return Reflect.apply(onSocket, this, arguments as never)
-    }
-  })
   kit.wrap(request as ClientRequest & Stores, '_storeHeader', storeHeader => {
     return function (this: ClientRequest & Stores, firstLine, headers) {
       const call = meet(this, undefined, headers)
