@@ -46,7 +46,6 @@ process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.ex
 const folder = mkdtempSync(join(tmpdir(), 'trace-bench-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 keepOffMeasuredCore()
-installed(join(here, 'apps'))
 
 const tree = workingTree(join(folder, 'now'))
 const now = ours('ours', tree)

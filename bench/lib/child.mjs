@@ -1,6 +1,7 @@
 /** A measured process: started on its core, asked over its IPC channel, stopped. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { appsFolder } from './apps.mjs'
 import { onMeasuredCore } from './cores.mjs'
 
 const ANSWERS_WITHIN_MS = 120_000
@@ -11,7 +12,11 @@ export const environment = own => ({ PATH: process.env.PATH, HOME: process.env.H
 /** Starts `app` and waits until it says that it is ready. Throws with its standard error if it ends before. */
 export async function startChild({ node, flags, env, app, args = [] }) {
   const [command, ...rest] = onMeasuredCore([node, ...flags, app, ...args])
-  const child = spawn(command, rest, { env: environment(env), stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+  const child = spawn(command, rest, {
+    cwd: appsFolder,
+    env: environment(env),
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
   let errors = ''
   child.stderr.on('data', text => {
     errors = (errors + text).slice(-4000)

@@ -1,6 +1,6 @@
 /** What memory does while no collector answers, under a load that goes on. */
-import { fileURLToPath } from 'node:url'
 import { freePort } from '../../test/free-port.mjs'
+import { app } from '../lib/apps.mjs'
 import { startChild } from '../lib/child.mjs'
 import { createLoad } from '../lib/load.mjs'
 import { table } from '../lib/tables.mjs'
@@ -17,7 +17,7 @@ async function measureOnce(variant, { node }) {
     node,
     flags: variant.flags('cjs'),
     env: variant.env(`http://127.0.0.1:${await freePort()}`),
-    app: fileURLToPath(new URL('../apps/http.cjs', import.meta.url)),
+    app: app('http.cjs'),
   })
   const { path, connections, rate } = workloads.http
   const load = await createLoad({ port: child.ready.port, path, connections })

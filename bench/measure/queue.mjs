@@ -1,5 +1,5 @@
 /** What a message costs that is published to RabbitMQ and consumed. */
-import { fileURLToPath } from 'node:url'
+import { app } from '../lib/apps.mjs'
 import { startChild } from '../lib/child.mjs'
 import { interleaved } from '../lib/rounds.mjs'
 import { median, minus, share, spread } from '../lib/statistics.mjs'
@@ -12,7 +12,7 @@ async function measureOnce(variant, { node, surroundings, rabbitmqUrl, messages 
     node,
     flags: variant.flags('cjs'),
     env: { ...variant.env(surroundings.sink), BENCH_RABBITMQ_URL: rabbitmqUrl },
-    app: fileURLToPath(new URL('../apps/amqplib.cjs', import.meta.url)),
+    app: app('amqplib.cjs'),
   })
   try {
     await child.ask({ run: WARM_UP_MESSAGES })

@@ -1,5 +1,5 @@
 /** What a request costs: CPU time of the whole process with all that is exported, latency, throughput, memory. */
-import { fileURLToPath } from 'node:url'
+import { app } from '../lib/apps.mjs'
 import { startChild } from '../lib/child.mjs'
 import { watchIdle } from '../lib/cores.mjs'
 import { createLoad } from '../lib/load.mjs'
@@ -32,7 +32,7 @@ async function measureOnce(variant, name, { node, surroundings, postgresUrl, war
       BENCH_POSTGRES_URL: postgresUrl,
       BENCH_UPSTREAM_URL: surroundings.upstream,
     },
-    app: fileURLToPath(new URL(`../apps/${name}.cjs`, import.meta.url)),
+    app: app(`${name}.cjs`),
   })
   const load = await createLoad({ port: child.ready.port, path, connections })
   /** Does `work`, waits for its spans, and tells what the process spent on both. */

@@ -1,14 +1,12 @@
 /** What a start costs: milliseconds from spawning a process to the first thing that its script does. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { app, appsFolder } from '../lib/apps.mjs'
 import { environment } from '../lib/child.mjs'
 import { onMeasuredCore } from '../lib/cores.mjs'
 import { interleaved } from '../lib/rounds.mjs'
 import { minus, over, share, spread } from '../lib/statistics.mjs'
 import { spreadText, table } from '../lib/tables.mjs'
-
-const app = name => fileURLToPath(new URL(`../apps/${name}`, import.meta.url))
 
 /** `modules` is the entry of the generated application of 500 ES modules. */
 export const scripts = modules => ({
@@ -23,6 +21,7 @@ async function startOnce({ flags, env }, { file, format }, { node, surroundings 
   const [command, ...args] = onMeasuredCore([node, ...flags(format), file])
   const startMs = performance.now()
   const child = spawn(command, args, {
+    cwd: appsFolder,
     env: environment(env(surroundings.sink)),
     stdio: ['ignore', 'pipe', 'ignore'],
   })

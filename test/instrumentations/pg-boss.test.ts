@@ -470,12 +470,14 @@ for (const way of EVERY_WAY) {
       const { spans, said } = await run(
         `const boss = await started()
          await queues(boss, 'lazy', 'plain')
-         const { promise, resolve } = deferred()
-         await work(boss, 'lazy', () => ({ then: (done, failed) => inSpan('lazy work', () => sleep(5)).then(done, failed) }))
-         await work(boss, 'plain', () => { inSpan('plain work', () => sleep(5)).then(resolve) })
+         const lazy = deferred()
+         const plain = deferred()
+         const lazyWork = () => inSpan('lazy work', () => sleep(5)).finally(lazy.resolve)
+         await work(boss, 'lazy', () => ({ then: (done, failed) => lazyWork().then(done, failed) }))
+         await work(boss, 'plain', () => { inSpan('plain work', () => sleep(5)).then(plain.resolve) })
          await inSpan('request', () => boss.send('lazy', {}))
          await inSpan('request', () => boss.send('plain', {}))
-         await promise
+         await Promise.all([lazy.promise, plain.promise])
          await stopped(boss)`,
         { ...way, spans: 8 },
       )
