@@ -1,11 +1,7 @@
 /** The public API of `@org/trace`, and nothing else. */
-import { coreNow } from './start.js'
-import { createTraced } from './traced.js'
-
-export type { Components, IdGenerator, Options } from './components.js'
+export type { Components, Options } from './components.js'
 export type { HealthReport } from './diagnostics/health.js'
-export { recordError } from './record-error.js'
+export { type Recording, recordError } from './record-error.js'
 export type { FlushOptions, FlushResult, Running } from './start.js'
 export { health, init } from './start.js'
-export type { TracedOptions } from './traced.js'
-export const traced = createTraced(coreNow)
+export { type Traced, type TracedOptions, traced } from './traced.js'
