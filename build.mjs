@@ -41,6 +41,7 @@ const parts = new Map([
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
   ['src/foreign.ts', 'foreign.js'],
   ['src/hooks/import.ts', 'import.js'],
+  ['src/metrics.ts', 'metrics.js'],
   ['src/spooling.ts', 'spooling.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))

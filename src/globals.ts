@@ -25,19 +25,24 @@ const globals = globalThis as { [API]?: ApiGlobal }
 /** True if another OpenTelemetry implementation makes the spans of this process. */
 export const isTaken = (): boolean => globals[API]?.trace !== undefined
 
-/** From now on every copy of the API 1.x, older or newer than ours, makes its spans with `provider`. */
+/**
+ * From now on every copy of the API 1.x, older or newer than ours, makes its spans with `provider`. `onMetrics` is told of
+ * the MeterProvider that the application registers, or has.
+ */
 export function setGlobals(
   provider: TracerProvider | undefined,
   context: ContextManager,
   propagation: TextMapPropagator,
+  onMetrics: (provider: unknown) => void = () => {},
 ): void {
-  const before = globals[API] ?? {}
+  const before: Partial<ApiGlobal> = globals[API] ?? {}
   for (const api of provider === undefined ? [] : loadedCopies()) {
     // Tracers that the application took before us wait for their own copy's provider to be set.
     delete globals[API]
     api.setGlobalTracerProvider(provider as TracerProvider)
   }
-  globals[API] = open({ diag, ...before, ...(provider && { trace: provider }), context, propagation })
+  globals[API] = open({ diag, ...before, ...(provider && { trace: provider }), context, propagation }, onMetrics)
+  if (before.metrics !== undefined) onMetrics(before.metrics)
 }
 
 type TraceApi = typeof import('@opentelemetry/api').trace
@@ -59,7 +64,7 @@ const NEWEST = '1.99.0'
  * What is given, and room for what the application registers where nothing is. A copy of the API registers only where the
  * version is exactly its own, of which it asks right after it has found the place empty (API, internal/global-utils.ts).
  */
-function open(given: Omit<ApiGlobal, 'version'>): ApiGlobal {
+function open(given: Omit<ApiGlobal, 'version'>, onMetrics: (provider: unknown) => void): ApiGlobal {
   let registering = false
   const api = Object.defineProperties({ ...given } as ApiGlobal, {
     version: {
@@ -81,6 +86,7 @@ function open(given: Omit<ApiGlobal, 'version'>): ApiGlobal {
       },
       set(value) {
         Object.defineProperty(api, name, { value, writable: true, configurable: true, enumerable: true })
+        if (name === 'metrics') onMetrics(value)
       },
     })
   }

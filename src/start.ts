@@ -18,6 +18,7 @@ import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
 import { KEY, type Making } from './making.js'
 import { createOtlpSink, type Destination } from './otlp.js'
+import type * as Metrics from './metrics.js'
 import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
@@ -161,13 +162,18 @@ function start(config: Config, components: Components): Started {
       },
     },
   }
+  const healthNow = (): HealthReport =>
+    reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
   const definitions = enabled(config)
   // Code that has the SDK's provider in mind flushes and ends it.
   const provider = Object.assign(withStandIns(createTracerProvider(core), coveredBy(definitions)), {
     forceFlush: () => flush(),
     shutdown: () => shutdown(),
   })
-  setGlobals(provider, contextManager, withoutStandIns(propagator))
+  setGlobals(provider, contextManager, withoutStandIns(propagator), metrics => {
+    const { observeHealth } = require('./metrics.js') as typeof Metrics
+    observeHealth(metrics, healthNow, counters, componentOf(config))
+  })
 
   const early = install(connect(definitions, config, core), report)
   if (early.length > 0 && isMainThread) {
@@ -179,8 +185,6 @@ function start(config: Config, components: Components): Started {
 
   foreign?.register([...(components.instrumentations ?? []), ...foreign.loadInstrumentations(modules)], provider)
 
-  const healthNow = (): HealthReport =>
-    reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
   watchExit(
     {
       pending: () => sinks.some(sink => sink.pending()) || processors?.pending() === true,
@@ -217,6 +221,13 @@ function start(config: Config, components: Components): Started {
     return result
   }
   return { running: { flush, shutdown }, core, health: healthNow }
+}
+
+/** The exporter that is reported on, in the words of the semantic conventions (`otel.component.type`). */
+function componentOf({ exporters, otlp }: Config): string {
+  if (!exporters.includes('otlp')) return exporters.at(-1) ?? 'none'
+  const types = { grpc: 'otlp_grpc', 'http/json': 'otlp_http_json', 'http/protobuf': 'otlp_http' }
+  return `${types[otlp.protocol]}_span_exporter`
 }
 
 /** What is written in this very turn comes first: at the end of a process it takes no time from the others. */

@@ -14,6 +14,15 @@ export interface Health {
   /** Batches that were sent or given up, and the seconds that this took. */
   operations: number
   operationSeconds: number
+  /** Is told of each of them, where somebody wants to know; `errorType` is undefined for success. Must not throw. */
+  onOperation?: (seconds: number, errorType: string | undefined) => void
+}
+
+/** Counts a batch that was sent or given up; `errorType` says why it was not sent. */
+export function countOperation(health: Health, seconds: number, errorType: string | undefined): void {
+  health.operations++
+  health.operationSeconds += seconds
+  health.onOperation?.(seconds, errorType)
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Encoded spans wait here: bounded, sent by number, bytes or time, one request at a time. */
 import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
-import type { Health } from '../diagnostics/health.js'
+import { countOperation, type Health } from '../diagnostics/health.js'
 import { log } from '../diagnostics/log.js'
 import type { EndedSpan } from '../trace/span.js'
 
@@ -75,6 +75,12 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024
 // A collector that has all of a batch, and only had no time yet to say so, has most likely taken it.
 const ANSWER_MS = 500
 export const MAX_QUEUE_BYTES = 32 * 1024 * 1024
+
+/** Undefined for success. */
+export function outcomeOf(result: 'sent' | 'refused' | object): string | undefined {
+  if (result === 'sent') return undefined
+  return result === 'refused' ? 'refused' : 'unreachable'
+}
 
 export function createBatchQueue<B extends Body>(
   encoder: Omit<Encoder<B>, 'join'>,
@@ -150,8 +156,8 @@ export function createBatchQueue<B extends Body>(
         current.written = true
       },
     ]).then(result => {
-      health.operations++
-      health.operationSeconds += (performance.now() - current.sinceMs) / 1000
+      const seconds = (performance.now() - current.sinceMs) / 1000
+      countOperation(health, seconds, outcomeOf(result))
       if (result === 'sent') health.sent += batch.spans
       else if (result === 'refused') health.dropped.refused += batch.spans
       else {

@@ -1,7 +1,7 @@
 /** Encoded spans on their way over the disk: written soon after they end, sent oldest first, gone when a collector answers. */
 import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
-import type { Health } from '../diagnostics/health.js'
+import { countOperation, type Health } from '../diagnostics/health.js'
 import { log } from '../diagnostics/log.js'
 import type { EndedSpan } from '../trace/span.js'
 import {
@@ -12,6 +12,7 @@ import {
   type Encoder,
   MAX_QUEUE_BYTES,
   type Unsent,
+  outcomeOf,
 } from './batch.js'
 import type { Files, Segment } from './files.js'
 
@@ -212,8 +213,8 @@ export function createSpooledQueue<S extends Segment>(
         current.written = true
       },
     ]).then(result => {
-      health.operations++
-      health.operationSeconds += (performance.now() - sinceMs) / 1000
+      const seconds = (performance.now() - sinceMs) / 1000
+      countOperation(health, seconds, outcomeOf(result))
       if (result === 'sent') health.sent += parcel.spans
       else if (result === 'refused') health.dropped.refused += parcel.spans
       if (typeof result === 'string') discard(parcel)
