@@ -6,6 +6,7 @@ import { createLoad } from '../lib/load.mjs'
 import { interleaved } from '../lib/rounds.mjs'
 import { median, minus, over, share, spread } from '../lib/statistics.mjs'
 import { spreadText, table } from '../lib/tables.mjs'
+import { warm } from '../lib/warm.mjs'
 
 /** `rate` is low enough for every peer to keep up with, in requests a second. */
 export const workloads = {
@@ -56,7 +57,7 @@ async function measureOnce(variant, name, { node, surroundings, postgresUrl, war
     await costOf(() => load.some(FIRST_REQUESTS), Infinity)
     const { spans: spansEach } = await costOf(() => load.some(CALIBRATION_REQUESTS), variant.exports < 1 ? 0 : Infinity)
     const expectedEach = variant.exports < 1 ? Infinity : spansEach
-    await costOf(() => load.saturate(warmUpMs), expectedEach)
+    await warm(async () => (await costOf(() => load.saturate(warmUpMs), expectedEach)).cpuUs)
     const saturated = await costOf(() => load.saturate(loadMs), expectedEach)
     const paced = rateMs > 0 ? await costOf(() => load.atRate(rate, rateMs), expectedEach) : undefined
     return { ...saturated, paced, trouble: troubleOf(variant, saturated, spansEach) }

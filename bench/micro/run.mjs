@@ -1,4 +1,5 @@
 /** Runs the micro benchmarks of one side in a process of their own, and sends back nanoseconds of CPU time for each. */
+import { warm } from '../lib/warm.mjs'
 import { attributes, HEADERS, NAME } from './typical.mjs'
 
 const BATCH = 512
@@ -62,8 +63,7 @@ const results = {}
 for (const [name, benchmark] of Object.entries(benchmarks)) {
   listen(nothing)
   benchmark.before?.()
-  // Once to be compiled.
-  nsOf(benchmark)
+  await warm(() => nsOf(benchmark))
   results[name] = nsOf(benchmark)
 }
 process.send({ results, bytes: encode(waiting).length / waiting.length })
