@@ -38,6 +38,8 @@ const parts = new Map([
   ['src/exporter/grpc.ts', 'grpc.js'],
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
   ['src/hooks/import.ts', 'import.js'],
+  ['src/remote-sampling.ts', 'jaeger-remote.js'],
+  ['src/sampling/index.ts', 'sampling.js'],
   ['src/spooling.ts', 'spooling.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))
