@@ -8,6 +8,7 @@ import { build } from 'esbuild'
 const out = `dist-${process.pid}`
 const START = 'src/start.ts'
 const LIST = 'src/instrumentations/index.ts'
+const INDEX = 'src/index.ts'
 
 const common = {
   bundle: true,
@@ -37,6 +38,7 @@ const parts = new Map([
   ['src/exporter/file.ts', 'file.js'],
   ['src/exporter/grpc.ts', 'grpc.js'],
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
+  ['src/foreign.ts', 'foreign.js'],
   ['src/hooks/import.ts', 'import.js'],
   ['src/remote-sampling.ts', 'jaeger-remote.js'],
   ['src/sampling/index.ts', 'sampling.js'],
@@ -105,8 +107,8 @@ const startPlugins = [listed, apart(placeOf)]
 
 // The modules that start.js has in common with a part stay in start.js: there is one copy of their state.
 const ofStart = new Set(inputsOf(await build({ ...common, entryPoints: [START], outdir: out, plugins: startPlugins })))
-const ofParts = inputsOf(await build({ ...common, entryPoints: [...parts.keys()], outdir: out }))
-const shared = ofParts.filter(source => ofStart.has(source) && source !== LIST)
+const ofParts = inputsOf(await build({ ...common, entryPoints: [...parts.keys(), INDEX], outdir: out }))
+const shared = ofParts.filter(source => ofStart.has(source) && source !== LIST && source !== START)
 /** What each of them exports, as a pair: its name there, and the one that it has among the exports of start.js. */
 const namesOf = new Map()
 for (const [at, source] of shared.entries()) {
@@ -162,9 +164,9 @@ for (const [source, file] of parts) {
 await build({ ...write, entryPoints: { 'farewell-worker': 'src/exporter/farewell-worker.ts' }, outdir: out })
 await build({
   ...write,
-  entryPoints: { index: 'src/index.ts', register: 'register.ts' },
+  entryPoints: { index: INDEX, register: 'register.ts' },
   outdir: out,
-  plugins: [apart(source => (source === START ? './start.js' : undefined))],
+  plugins: [fromStart('./start.js'), apart(source => (source === START ? './start.js' : placeOf(source)))],
 })
 await build({
   ...write,

@@ -77,5 +77,5 @@ export const samplers = {
    * (specification/trace/sdk.md#jaegerremotesampler). It is meant to be the `root` of `parentBased`.
    */
   jaegerRemote: (options: RemoteSamplingOptions = {}): JaegerRemoteSampler =>
-    remoteSampling().createRemoteSampling(options),
+    remoteSampling().createRemoteSamplerInCode(options),
 }

@@ -56,7 +56,12 @@ export function readConfig(
 }
 
 /** The argument is read as the sampler wants it. */
-function forSampler(table: ReturnType<typeof createTable>, options: unknown, env: Environment, warn: Warn): Environment {
+function forSampler(
+  table: ReturnType<typeof createTable>,
+  options: unknown,
+  env: Environment,
+  warn: Warn,
+): Environment {
   const sampler = isObject(options) ? read(options, 'sampler') : undefined
   const given = isObject(sampler) ? read(sampler, 'name') : undefined
   const name = valueOfRow(table.sampler.name, 'sampler.name', given, env, () => {})

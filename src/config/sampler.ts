@@ -50,7 +50,7 @@ export function divideArgument(
   ignore: (value: string, expected: string) => void,
 ): Variables {
   if (name !== 'jaeger_remote' && name !== 'parentbased_jaeger_remote') return env
-  const { [SAMPLER_ARGUMENT]: argument = '', ...divided } = env
+  const { [SAMPLER_ARGUMENT]: argument = '', ...divided }: Record<string, string | undefined> = env
   for (const pair of argument.split(',')) {
     const [, key = '', value] = /^\s*(\w+)\s*=(.*)$/s.exec(pair) ?? []
     if (Object.hasOwn(jaegerRemote, key)) divided[part(key)] = value

@@ -21,13 +21,8 @@ export const traceIdRatio = (ratio: number): Sampler =>
 
 export function parentBased(samplers: Partial<ParentBasedSamplers>): Sampler {
   const where = 'parentBased'
-  const { root, remoteParentSampled, remoteParentNotSampled, localParentSampled, localParentNotSampled } = given(
-    where,
-    samplers,
-    isObject,
-    'an object of samplers',
-    {},
-  )
+  const delegates: Partial<ParentBasedSamplers> = given(where, samplers, isReadable, 'an object of samplers', {})
+  const { root, remoteParentSampled, remoteParentNotSampled, localParentSampled, localParentNotSampled } = delegates
   const on = (key: string, sampler: unknown): Sampler => optional(`${where}.${key}`, sampler, alwaysOn)
   const off = (key: string, sampler: unknown): Sampler => optional(`${where}.${key}`, sampler, alwaysOff)
   return createParentBased({

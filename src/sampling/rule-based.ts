@@ -62,7 +62,9 @@ function conditionsOf(rule: SamplingRule): Condition[] {
     const included = (attributePatterns.included ?? ['*']).map(wildcard)
     const excluded = (attributePatterns.excluded ?? []).map(wildcard)
     conditions.push(span =>
-      textsOf(span.attributes[key]).some(text => included.some(like => like(text)) && !excluded.some(like => like(text))),
+      textsOf(span.attributes[key]).some(
+        text => included.some(like => like(text)) && !excluded.some(like => like(text)),
+      ),
     )
   }
   if (rule.matches !== undefined) conditions.push(span => guarded(rule, span))

@@ -11,10 +11,7 @@ export function createSampler({ name, ratio }: { readonly name: SamplerName; rea
 }
 
 /** Of those that need to know no more than the parent and the trace id. */
-export type SamplerName =
-  | 'always_on'
-  | 'always_off'
-  | `parentbased_${'always_on' | 'always_off' | 'traceidratio'}`
+export type SamplerName = 'always_on' | 'always_off' | `parentbased_${'always_on' | 'always_off' | 'traceidratio'}`
 
 export const alwaysOn: Sampler = () => true
 export const alwaysOff: Sampler = () => false
@@ -50,3 +47,5 @@ const SAMPLERS: Record<SamplerName, (ratio: number) => Sampler> = {
   parentbased_always_off: () => parentBased(alwaysOff),
   parentbased_traceidratio: ratio => parentBased(traceIdRatio(ratio)),
 }
+
+export const isSamplerName = (name: string): name is SamplerName => Object.hasOwn(SAMPLERS, name)

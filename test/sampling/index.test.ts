@@ -50,29 +50,56 @@ async function made(expression: string): Promise<{ said: string[]; description: 
 }
 
 const wrong: [expression: string, description: RegExp, said: RegExp[]][] = [
-  ['samplers.traceIdRatio(2)', /\{1\}$/, [/samplers\.traceIdRatio: ignored 2, expected a number from 0 to 1; using 1$/]],
+  [
+    'samplers.traceIdRatio(2)',
+    /\{1\}$/,
+    [/samplers\.traceIdRatio: ignored 2, expected a number from 0 to 1; using 1$/],
+  ],
   ['samplers.traceIdRatio("0.5")', /\{1\}$/, [/ignored a value of type string,/]],
   ['samplers.probability(NaN)', /\{1\}$/, [/samplers\.probability: ignored NaN,/]],
   ['samplers.probability()', /\{1\}$/, [/samplers\.probability: ignored undefined,/]],
-  ['samplers.alwaysRecord({})', /\{AlwaysOnSampler\}$/, [/samplers\.alwaysRecord: ignored .*`shouldSample`; using AlwaysOnSampler/]],
+  [
+    'samplers.alwaysRecord({})',
+    /\{AlwaysOnSampler\}$/,
+    [/samplers\.alwaysRecord: ignored .*`shouldSample`; using AlwaysOnSampler/],
+  ],
   ['samplers.alwaysRecord(hostile)', /\{AlwaysOnSampler\}$/, [/alwaysRecord: ignored/]],
   ['samplers.composite(null)', /\{AlwaysOnSampler\}$/, [/samplers\.composite: ignored .* a composable sampler; using/]],
   ['samplers.parentThreshold(hostile)', /root=AlwaysOnSampler/, [/parentThreshold: ignored/]],
-  ['samplers.parentBased()', /root=AlwaysOnSampler/, [/samplers\.parentBased: ignored undefined, expected an object of samplers; using none/]],
+  [
+    'samplers.parentBased()',
+    /root=AlwaysOnSampler/,
+    [/samplers\.parentBased: ignored undefined, expected an object of samplers; using none/],
+  ],
   [
     'samplers.parentBased({ root: 1, localParentNotSampled: {}, remoteParentSampled: undefined })',
     /root=AlwaysOnSampler.*localParentNotSampled=AlwaysOffSampler/,
-    [/samplers\.parentBased\.root: ignored 1,/, /samplers\.parentBased\.localParentNotSampled: .*; using AlwaysOffSampler/],
+    [
+      /samplers\.parentBased\.root: ignored 1,/,
+      /samplers\.parentBased\.localParentNotSampled: .*; using AlwaysOffSampler/,
+    ],
   ],
-  ['samplers.ruleBased({})', /^ComposableRuleBased\{\}$/, [/samplers\.ruleBased: ignored .* a list of rules; using none/]],
+  [
+    'samplers.ruleBased({})',
+    /^ComposableRuleBased\{\}$/,
+    [/samplers\.ruleBased: ignored .* a list of rules; using none/],
+  ],
   [
     'samplers.ruleBased([null, {}, { sampler: on }, { sampler: on, spanKinds: ["sever"] }, { sampler: on, parent: "none" }, { sampler: on, attributeValues: { key: 1 } }, { sampler: on, attributePatterns: { key: "a", included: [1] } }, { sampler: on, matches: 1 }, hostile])',
     /^ComposableRuleBased\{AlwaysOnSampler\}$/,
     [0, 1, 3, 4, 5, 6, 7, 8].map(at => new RegExp(`samplers\\.ruleBased\\[${at}\\]: ignored .*composable sampler as`)),
   ],
-  ['samplers.annotating(null, on)', /^ComposableAnnotating\{,AlwaysOnSampler\}$/, [/annotating: .* an object of attributes/]],
+  [
+    'samplers.annotating(null, on)',
+    /^ComposableAnnotating\{,AlwaysOnSampler\}$/,
+    [/annotating: .* an object of attributes/],
+  ],
   ['samplers.annotating(hostile, on)', /^ComposableAnnotating\{,AlwaysOnSampler\}$/, [/annotating: ignored/]],
-  ['samplers.annotating({ a: 1 })', /^ComposableAnnotating\{a,AlwaysOnSampler\}$/, [/annotating: .*a composable sampler/]],
+  [
+    'samplers.annotating({ a: 1 })',
+    /^ComposableAnnotating\{a,AlwaysOnSampler\}$/,
+    [/annotating: .*a composable sampler/],
+  ],
   [
     'samplers.jaegerRemote({ endpoint: "nowhere", pollingIntervalMs: 0, initialSamplingRate: 7, colour: 1, serviceName: 3 })',
     /^JaegerRemoteSampler\{TraceIdRatioBased\{0\.001\}\}$/,

@@ -95,7 +95,9 @@ for (const [name, respond] of Object.entries(failures)) {
         assert.equal(code, 0)
         assert.equal(stdout, described(0.5, 0.25))
         assert.equal(stderr.match(/\n/g)?.length, 1, stderr)
-        assert.ok(stderr.startsWith(`[@org/trace] warn: no sampling strategy from ${url}/sampling, the last one stays: `))
+        assert.ok(
+          stderr.startsWith(`[@org/trace] warn: no sampling strategy from ${url}/sampling, the last one stays: `),
+        )
         assert.ok(requests.length > 2, `${requests.length} requests`)
       },
     ))
@@ -105,7 +107,10 @@ test('nobody there: the initial rate stays, and credentials are not shown', asyn
   const { stdout, stderr, code } = await watch('http://me:hunter2@127.0.0.1:9/?key=hunter2')
   assert.equal(code, 0)
   assert.equal(stdout, described(0.5))
-  assert.match(stderr, /^\[@org\/trace\] warn: no sampling strategy from http:\/\/127\.0\.0\.1:9\/sampling, .*ECONNREFUSED.*\n$/)
+  assert.match(
+    stderr,
+    /^\[@org\/trace\] warn: no sampling strategy from http:\/\/127\.0\.0\.1:9\/sampling, .*ECONNREFUSED.*\n$/,
+  )
   assert.doesNotMatch(stderr, /hunter2/)
 })
 

@@ -21,7 +21,8 @@ test('no member is nothing to say', () => {
 test('what is malformed is left out', () => {
   const text = 'th:g;rv:6E6D1A75832A2F;;a;:b;A:1;1a:2;k1:13;_x:1;v:a b;w:%;u:Az09._-;k1:14;e:'
   assert.deepEqual(parseOt(text), { threshold: undefined, randomness: undefined, others: ['k1:13', 'u:Az09._-', 'e:'] })
-  for (const th of ['', '012345678901234', 'C', '0x1', '-1', ' 1']) assert.equal(parseOt(`th:${th}`).threshold, undefined)
+  for (const th of ['', '012345678901234', 'C', '0x1', '-1', ' 1'])
+    assert.equal(parseOt(`th:${th}`).threshold, undefined)
   for (const rv of ['', '0123456789012', '012345678901234', 'ABCDEFABCDEFAB'])
     assert.equal(parseOt(`rv:${rv}`).randomness, undefined)
   assert.deepEqual(parseOt('th:1;th:2'), { threshold: '1', randomness: undefined, others: [] })
@@ -48,7 +49,9 @@ const hex = (length: number) => fc.string({ unit: fc.constantFrom(...'0123456789
 const lengths = (length: number) => ({ minLength: length, maxLength: length })
 const thresholds = fc.integer({ min: 1, max: 14 }).chain(hex)
 const others = fc.uniqueArray(
-  fc.tuple(fc.stringMatching(/^[a-z][a-z0-9]{0,3}$/), fc.stringMatching(/^[\w.-]{0,8}$/)).filter(([key]) => key !== 'th' && key !== 'rv'),
+  fc
+    .tuple(fc.stringMatching(/^[a-z][a-z0-9]{0,3}$/), fc.stringMatching(/^[\w.-]{0,8}$/))
+    .filter(([key]) => key !== 'th' && key !== 'rv'),
   { selector: ([key]) => key, maxLength: 5 },
 )
 

@@ -5,9 +5,9 @@ import fc from 'fast-check'
 import { thresholdOf } from '../../src/trace/threshold.js'
 
 const ALL = 2n ** 56n
-const valueOf = (threshold: string): bigint => BigInt(`0x${threshold.padEnd(14, '0')}`)
+const numberOf = (threshold: string): bigint => BigInt(`0x${threshold.padEnd(14, '0')}`)
 /** The share that the threshold keeps. */
-const keptBy = (threshold: string): number => Number(ALL - valueOf(threshold)) / Number(ALL)
+const keptBy = (threshold: string): number => Number(ALL - numberOf(threshold)) / Number(ALL)
 
 test('thresholds are those of the specification for 1 in N', () => {
   const table: [n: number, threshold: string][] = [
@@ -57,7 +57,7 @@ test('a higher ratio never has a higher threshold', () => {
   fc.assert(
     fc.property(ratios, ratios, (a, b) => {
       const [low, high] = [Math.min(a, b), Math.max(a, b)].map(ratio => thresholdOf(ratio) ?? '')
-      assert.ok(valueOf(high as string) <= valueOf(low as string))
+      assert.ok(numberOf(high as string) <= numberOf(low as string))
     }),
   )
 })
@@ -67,7 +67,7 @@ test('compared as text, a threshold and the digits of a trace are compared as nu
   fc.assert(
     fc.property(ratios, digits, (ratio, randomness) => {
       const threshold = thresholdOf(ratio) ?? ''
-      assert.equal(randomness >= threshold, valueOf(randomness) >= valueOf(threshold))
+      assert.equal(randomness >= threshold, numberOf(randomness) >= numberOf(threshold))
     }),
   )
 })
