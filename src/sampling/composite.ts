@@ -3,7 +3,7 @@ import { spanOf } from '../context/context.js'
 import { identityOf, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
 import { TraceState } from '../context/trace-state.js'
 import { log } from '../diagnostics/log.js'
-import type { ComposableSampler, SpanToBe } from './composable.js'
+import type { ComposableSampler, ParentPlace, SamplingIntent } from './composable.js'
 import { formatOt, isThreshold, OT_KEY, type OtState, parseOt } from './ot-state.js'
 import { DROP, RECORD_AND_SAMPLE, type Sampler, type SamplerTraceState, type SamplingResult } from './sampler.js'
 
@@ -11,48 +11,73 @@ import { DROP, RECORD_AND_SAMPLE, type Sampler, type SamplerTraceState, type Sam
 const NOT_RANDOM = 18
 const EMPTY = TraceState.parse('') as TraceState
 
-export const createComposite = (
+/** A tracestate of a parent, and what was made of it last: most spans of a process have the same. */
+interface Inherited {
+  readonly text: string | undefined
+  readonly state: TraceState
+  readonly ot: OtState
+  threshold?: string | undefined
+  stated?: SamplerTraceState
+}
+
+const inherit = (text: string | undefined): Inherited => {
+  const state = text === undefined ? EMPTY : (TraceState.parse(text) ?? EMPTY)
+  return { text, state, ot: parseOt(state.get(OT_KEY)) }
+}
+
+export function createComposite(
   delegate: ComposableSampler,
   description = (): string => `CompositeSampler{${delegate}}`,
-): Sampler => ({
-  shouldSample(context, traceId, name, kind, attributes, links) {
-    const parent = identityOf(spanOf(context as never))
-    const before = parent?.traceState === undefined ? EMPTY : (TraceState.parse(parent.traceState) ?? EMPTY)
-    const ot = parseOt(before.get(OT_KEY))
-    const randomness = ot.randomness ?? traceId.slice(NOT_RANDOM)
-    const span: SpanToBe = {
-      context,
-      traceId,
-      name,
-      kind,
-      attributes,
-      links,
-      parent: placeOf(parent),
-      parentIsSampled: isSampled(parent),
-      parentThreshold: parentThreshold(ot, randomness, isSampled(parent)),
-      randomness,
-      isRandom: ot.randomness !== undefined || parent === undefined || (parent.traceFlags & RANDOM) !== 0,
-    }
-    return decide(delegate, span, before, ot)
-  },
-  toString: description,
-})
+): Sampler {
+  // 0.2 to 0.5 microseconds a span (Node 20), against 0.6 to 2.7 where each parses and writes its own.
+  let inherited = inherit(undefined)
+  return {
+    shouldSample(context, traceId, name, kind, attributes, links) {
+      const parent = identityOf(spanOf(context as never))
+      if (parent?.traceState !== inherited.text) inherited = inherit(parent?.traceState)
+      const { ot } = inherited
+      const randomness = ot.randomness ?? traceId.slice(NOT_RANDOM)
+      const sampled = parent !== undefined && (parent.traceFlags & SAMPLED) !== 0
+      const intent = delegate.getSamplingIntent({
+        context,
+        traceId,
+        name,
+        kind,
+        attributes,
+        links,
+        parent: placeOf(parent),
+        parentIsSampled: sampled,
+        parentThreshold: parentThreshold(ot, randomness, sampled),
+        randomness,
+        isRandom: ot.randomness !== undefined || parent === undefined || (parent.traceFlags & RANDOM) !== 0,
+      })
+      return decide(intent, randomness, inherited)
+    },
+    toString: description,
+  }
+}
 
-function decide(delegate: ComposableSampler, span: SpanToBe, before: TraceState, ot: OtState): SamplingResult {
-  const intent = delegate.getSamplingIntent(span)
+function decide(intent: SamplingIntent, ofTrace: string, inherited: Inherited): SamplingResult {
   const { threshold, thresholdReliable } = intent
   // A threshold that counts nothing may come from this very randomness: it is compared with another.
-  const randomness = thresholdReliable ? span.randomness : freshRandomness()
-  const result: SamplingResult = { decision: DROP }
-  let after: SamplerTraceState
-  if (isThreshold(threshold) && randomness >= threshold) {
-    result.decision = RECORD_AND_SAMPLE
-    const attributes = intent.attributes?.()
-    if (attributes !== undefined) result.attributes = attributes
-    after = stated(intent.traceState?.(before) ?? before, ot, thresholdReliable ? threshold : undefined)
-  } else after = stated(before, ot, undefined)
-  if (after !== before) result.traceState = after
+  const randomness = thresholdReliable ? ofTrace : freshRandomness()
+  const sampled = isThreshold(threshold) && randomness >= threshold
+  const result: SamplingResult = { decision: sampled ? RECORD_AND_SAMPLE : DROP }
+  const attributes = sampled ? intent.attributes?.() : undefined
+  if (attributes !== undefined) result.attributes = attributes
+  const told = sampled && thresholdReliable ? threshold : undefined
+  const changed = sampled ? intent.traceState?.(inherited.state) : undefined
+  const state = changed === undefined ? statedOnce(inherited, told) : stated(changed, inherited.ot, told)
+  if (state !== inherited.state) result.traceState = state
   return result
+}
+
+function statedOnce(inherited: Inherited, threshold: string | undefined): SamplerTraceState {
+  if (inherited.stated === undefined || inherited.threshold !== threshold) {
+    inherited.stated = stated(inherited.state, inherited.ot, threshold)
+    inherited.threshold = threshold
+  }
+  return inherited.stated
 }
 
 /** With the threshold that a span was sampled by, and without that of its parent. */
@@ -69,10 +94,7 @@ function parentThreshold({ threshold }: OtState, randomness: string, sampled: bo
   return threshold !== undefined && randomness >= threshold === sampled ? threshold : undefined
 }
 
-const isSampled = (parent: SpanIdentity | undefined): boolean =>
-  parent !== undefined && (parent.traceFlags & SAMPLED) !== 0
-
-function placeOf(parent: SpanIdentity | undefined): SpanToBe['parent'] {
+function placeOf(parent: SpanIdentity | undefined): ParentPlace {
   if (parent === undefined) return 'none'
   return parent.isRemote ? 'remote' : 'local'
 }

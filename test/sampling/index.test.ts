@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Sampler as ApiSampler } from '@opentelemetry/api'
+import type { Options } from '../../src/components.js'
 import { samplers } from '../../src/samplers.js'
 import { RECORD_AND_SAMPLE, type Sampler } from '../../src/sampling/sampler.js'
 import { runApp } from '../helpers/child.js'
@@ -10,6 +11,8 @@ import { ask, stateAfter, traceIdOf } from '../helpers/sampling.js'
 test('the samplers are of the shape of the API, in both directions', () => {
   const theirs: ApiSampler = samplers.traceIdRatio(0.5)
   const ours: Sampler = theirs
+  const options: Options = { sampler: samplers.parentBased({ root: samplers.probability(0.5) }) }
+  assert.ok(options.sampler !== undefined)
   assert.equal(ask(ours, { traceId: traceIdOf('8') }).decision, RECORD_AND_SAMPLE)
 })
 
