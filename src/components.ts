@@ -1,6 +1,6 @@
 /** OpenTelemetry objects that `init` takes, known by their shape: the application has its own copy of what they are made with. */
 import type { Attributes as ApiAttributes, Sampler, TextMapPropagator, TracerProvider } from '@opentelemetry/api'
-import type { Options as TableOptions } from './config/options.js'
+import type { Config, Options as TableOptions } from './config/options.js'
 import type { SpanProcessor } from './pipeline/processors.js'
 import type { SpanExporter } from './pipeline/span-exporter.js'
 
@@ -82,7 +82,8 @@ export function splitOptions(options: Options | undefined): Split {
     else if (value !== undefined) warnings.push(refusal(key, key))
   }
   if (components.spanExporter !== undefined) rest.exporters ??= []
-  return { components, table: withResource(rest, components) as TableOptions, warnings }
+  const { resource } = components as Components
+  return { components, table: (resource ? withTexts(rest, resource) : rest) as TableOptions, warnings }
 }
 
 function isComponent(key: string, value: unknown): key is keyof Components {
@@ -112,12 +113,17 @@ function hasShape(key: keyof Components, value: unknown): boolean {
   return SHAPES[key].every(method => typeof read(value, method) === 'function')
 }
 
-/** Texts of a resource are options like all others; what else it has, the table has no words for. */
-function withResource(rest: Record<string, unknown>, components: { resource?: Resource }): Record<string, unknown> {
-  const { attributes } = components.resource ?? {}
-  if (attributes === undefined) return rest
+/** Texts of a resource are options like all others. */
+function withTexts(rest: Record<string, unknown>, { attributes }: Resource): Record<string, unknown> {
   const texts = Object.entries(attributes).filter(([, value]) => typeof value === 'string')
   return { ...rest, resourceAttributes: { ...Object.fromEntries(texts), ...(rest.resourceAttributes as object) } }
+}
+
+/** What else a resource has, the table has no words for. */
+export function withResource(config: Config, { resource }: Components): Config {
+  if (resource === undefined) return config
+  const others = Object.entries(resource.attributes).filter(([, value]) => typeof value !== 'string')
+  return { ...config, resourceAttributes: { ...Object.fromEntries(others), ...config.resourceAttributes } as never }
 }
 
 // A getter or a proxy of the caller may throw.

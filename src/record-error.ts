@@ -1,4 +1,4 @@
-/** `recordError`: what the application knows of an error, told to a span. */
+/** What the application knows of an error, told to a span. */
 import type { Span as ApiSpan, Exception } from '@opentelemetry/api'
 import { spanOf } from './context/context.js'
 import { active } from './context/storage.js'

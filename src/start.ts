@@ -1,7 +1,7 @@
 /** Builds every part from a Config and joins them. */
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
-import { type Components, type Options, splitOptions } from './components.js'
+import { type Components, type Options, splitOptions, withResource } from './components.js'
 import { environment, loadConfig } from './config/load.js'
 import type { Config } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
@@ -77,7 +77,7 @@ export function startOnce(options?: Options): Running {
   let started = nothing
   try {
     const { components, table, warnings } = splitOptions(options)
-    const config = loadConfig(instrumentations, table)
+    const config = withResource(loadConfig(instrumentations, table), components)
     for (const warning of warnings) log.warn('%s', warning)
     started = start(config, components)
   } catch (error) {
@@ -194,6 +194,7 @@ function start(config: Config, components: Components): Started {
       },
       lastWords() {
         console?.flush()
+        processors?.lastWords()
         for (const sink of sinks) sink.lastWords()
         log.info('health: %j', healthNow())
       },
@@ -205,7 +206,7 @@ function start(config: Config, components: Components): Started {
     console?.flush()
     const before = lostOf(counters)
     const all = Promise.all([processors?.flush(timeoutMs), ...sinks.map(sink => sink.flush())])
-    if (!(await within(timeoutMs, all))) return 'timeout'
+    if (!(await within(timeoutMs, all, true))) return 'timeout'
     return lostOf(counters) > before ? 'failed' : 'delivered'
   }
   async function shutdown(options: FlushOptions = {}): Promise<FlushResult> {
@@ -213,7 +214,8 @@ function start(config: Config, components: Components): Started {
     remote?.shutdown()
     const result = await flush(options)
     const { timeoutMs = FLUSH_TIMEOUT_MS } = options
-    await within(timeoutMs, Promise.all([processors?.shutdown(timeoutMs), ...sinks.map(sink => sink.shutdown?.())]))
+    const all = Promise.all([processors?.shutdown(timeoutMs), ...sinks.map(sink => sink.shutdown?.())])
+    await within(timeoutMs, all, true)
     return result
   }
   return { running: { flush, shutdown }, core, health: healthNow }

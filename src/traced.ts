@@ -1,4 +1,4 @@
-/** `traced`: a span for each call of a function of the application's own. */
+/** A span for each call of a function of the application's own. */
 import { types } from 'node:util'
 import type { Attributes as ApiAttributes } from '@opentelemetry/api'
 import { resembling } from './hooks/wrap.js'

@@ -13,9 +13,9 @@ import { oneTrace } from './helpers/spans.js'
 
 const versions = ['1', '2'].map(major => ({
   major,
-  require: `const need = require('node:module').createRequire(${JSON.stringify(join(root, `test/versions/otel-sdk-${major}/package.json`))})`,
+  setup: `const need = require('node:module').createRequire(${JSON.stringify(join(root, `test/versions/otel-sdk-${major}/package.json`))})`,
 }))
-const sdk2 = (versions[1] as { require: string }).require
+const sdk2 = (versions[1] as { setup: string }).setup
 
 const WORK = `
   const { trace } = need('@opentelemetry/api')
@@ -34,12 +34,12 @@ async function run(options: AppOptions, expected: number) {
   return { ended, spans, names: spans.map(({ name }) => name).sort() }
 }
 
-for (const { major, require } of versions) {
+for (const { major, setup } of versions) {
   describe(`of SDK ${major}.x`, () => {
     test('an in-memory exporter behind a simple processor sees what is exported', async () => {
       const { ended, names } = await run(
         {
-          code: `${require}
+          code: `${setup}
           const { InMemorySpanExporter, SimpleSpanProcessor } = need('@opentelemetry/sdk-trace-base')
           const memory = new InMemorySpanExporter()
           require('@org/trace').init({ spanProcessors: [new SimpleSpanProcessor(memory)], serviceName: 'eco' })
@@ -60,7 +60,7 @@ for (const { major, require } of versions) {
     test('a batch processor delivers what it holds at the end of the process', async () => {
       const { names } = await run(
         {
-          code: `${require}
+          code: `${setup}
           const { BatchSpanProcessor } = need('@opentelemetry/sdk-trace-base')
           const { OTLPTraceExporter } = need('@opentelemetry/exporter-trace-otlp-http')
           require('@org/trace').init({ exporters: [], spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())] })
@@ -74,7 +74,7 @@ for (const { major, require } of versions) {
     test('the OTLP exporter in place of ours', async () => {
       const { spans, ended } = await run(
         {
-          code: `${require}
+          code: `${setup}
           const { OTLPTraceExporter } = need('@opentelemetry/exporter-trace-otlp-http')
           require('@org/trace').init({ spanExporter: new OTLPTraceExporter() })
           ${WORK}`,
@@ -99,7 +99,7 @@ for (const { major, require } of versions) {
       const { port } = server.address() as { port: number }
       await run(
         {
-          code: `${require}
+          code: `${setup}
           const { ZipkinExporter } = need('@opentelemetry/exporter-zipkin')
           require('@org/trace').init({ serviceName: 'eco', spanExporter: new ZipkinExporter({ url: 'http://127.0.0.1:${port}/api/v2/spans' }) })
           ${WORK}`,
@@ -112,7 +112,7 @@ for (const { major, require } of versions) {
       assert.deepEqual(outer.localEndpoint, { serviceName: 'eco' })
       assert.deepEqual([outer.kind, outer.tags['otel.scope.name'] ?? 'app'], ['SERVER', 'app'])
       assert.deepEqual([inner.annotations.length, inner.tags['otel.status_code'], inner.tags.error], [1, 'ERROR', 'no'])
-      assert.ok(Number.isInteger(inner.timestamp) && Number.isInteger(inner.duration))
+      assert.ok(Number.isInteger(inner.duration))
     })
   })
 }
@@ -284,7 +284,7 @@ test('objects that throw, hang or say nonsense stop nothing, and are told of onc
     /Broken: onStart failed: .*onStart is broken/,
     /Broken: onEnding failed/,
     /Broken: onEnd failed/,
-    /span processors: forceFlush did not finish within 300 ms/,
+    /Broken did not deliver its spans in time/,
     /the span exporter failed: .*export is broken/,
     /the sampler failed, so spans are sampled as their parents are: .*the decision is yes/,
     /the id generator failed, so ids are random/,
@@ -302,9 +302,9 @@ test('a flush and a shutdown by the provider, with time limits and results', asy
       code: `${sdk2}
       const running = require('@org/trace').init()
       ${WORK}
-      const delegate = trace.getTracerProvider().getDelegate()
+      const provider = trace.getTracerProvider()
       ;(async () => {
-        console.log(await delegate.forceFlush())
+        console.log(await provider.forceFlush())
         console.log(await running.shutdown({ timeoutMs: 1000 }))
         tracer.startSpan('after').end()
         console.log(await running.flush())

@@ -5,10 +5,11 @@ import { ROOT, withSpan } from '../src/context/context.js'
 import { run } from '../src/context/storage.js'
 import { recordError } from '../src/record-error.js'
 import { createTracerProvider } from '../src/trace/tracer.js'
-import { createTestTracer } from './helpers/tracer.js'
+import { createTestTracer, limits } from './helpers/tracer.js'
 
 const { core, ended } = createTestTracer()
-const tracer = createTracerProvider(core).getTracer('test')
+const host = { ...core.host, limits: { ...limits, eventAttributeCount: 3 } }
+const tracer = createTracerProvider({ ...core, host }).getTracer('test')
 
 test('the active span fails, and has the error with the chain of its causes', () => {
   const root = new TypeError('the socket closed')

@@ -236,7 +236,7 @@ describe('the decorator', () => {
     const orders = new Orders()
     assert.deepEqual(await spansOf(() => assert.equal(Orders.open(), 'Orders.open')), [span('Orders.open')])
     assert.deepEqual(await spansOf(() => assert.equal(orders.total, 'Orders.total')), [span('Orders.total')])
-    assert.deepEqual(await spansOf(() => assert.equal(orders.arrow(), 7)), [span('arrow')])
+    assert.deepEqual(await spansOf(() => assert.equal(orders.arrow(), 7)), [span('Orders.arrow')])
   })
 
   test('of the kind that was before the standard', async () => {

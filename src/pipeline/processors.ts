@@ -28,6 +28,8 @@ export interface Processors {
   flush(timeoutMs: number): Promise<void>
   /** As `flush`, once. */
   shutdown(timeoutMs: number): Promise<void>
+  /** Says which of them the process does not wait for any longer. */
+  lastWords(): void
 }
 
 /** The view of a span that all processors and exporters share. */
@@ -47,7 +49,15 @@ export function createProcessors(processors: readonly SpanProcessor[], viewOf: V
   const background = suppressed(ROOT)
   const ending = new WeakSet<Span>()
   const listening = processors.filter(({ onEnding }) => typeof onEnding === 'function')
+  const waiting = new Set<SpanProcessor>()
   let dirty = false
+
+  function hangs(): void {
+    for (const processor of waiting) {
+      const name = nameOf(processor)
+      log.once(`${name} hangs`, '%s did not deliver its spans in time', name)
+    }
+  }
 
   function onEnding(span: Span): void {
     // A processor may end the span itself.
@@ -59,15 +69,15 @@ export function createProcessors(processors: readonly SpanProcessor[], viewOf: V
   async function all(verb: 'forceFlush' | 'shutdown', timeoutMs: number): Promise<void> {
     dirty = false
     const calls = processors.map(async processor => {
+      waiting.add(processor)
       try {
         await run(background, () => processor[verb](), undefined, [])
       } catch (error) {
         failed(processor, verb, error)
       }
+      waiting.delete(processor)
     })
-    if (!(await within(timeoutMs, Promise.all(calls)))) {
-      log.once(verb, 'span processors: %s did not finish within %d ms', verb, timeoutMs)
-    }
+    if (!(await within(timeoutMs, Promise.all(calls)))) hangs()
   }
 
   return {
@@ -82,6 +92,7 @@ export function createProcessors(processors: readonly SpanProcessor[], viewOf: V
     pending: () => dirty,
     flush: timeoutMs => all('forceFlush', timeoutMs),
     shutdown: timeoutMs => all('shutdown', timeoutMs),
+    lastWords: hangs,
   }
 }
 
@@ -94,6 +105,8 @@ function fenced(processor: SpanProcessor, verb: string, call: () => void): void 
 }
 
 function failed(processor: SpanProcessor, verb: string, error: unknown): void {
-  const name = processor.constructor?.name || 'span processor'
+  const name = nameOf(processor)
   log.once(`${name} ${verb}`, '%s: %s failed: %s', name, verb, error)
 }
+
+const nameOf = (processor: SpanProcessor): string => processor.constructor?.name || 'a span processor'

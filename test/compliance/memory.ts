@@ -34,7 +34,7 @@ export const sampling: { sampler: Sampler['shouldSample'] } = { sampler: () => (
 
 export const running = init({
   exporters: [],
-  limits: { attributeCount: 8, eventCount: 4, linkCount: 4, eventAttributeCount: 2, linkAttributeCount: 2 },
+  limits: { attributeCount: 8, eventCount: 4, linkCount: 4, eventAttributeCount: 3, linkAttributeCount: 2 },
   sampler: { shouldSample: (...args) => sampling.sampler(...args), toString: () => 'of the test' },
   spanProcessors: [
     {

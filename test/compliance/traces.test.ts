@@ -372,13 +372,13 @@ describe('Sampling', () => {
     })
   })
   test('SpanLimits', () => {
-    const attributes = { a: 1, b: 2, c: 3 }
+    const attributes = { a: 1, b: 2, c: 3, d: 4 }
     tracer
       .startSpan('x', { links: [{ context: remote, attributes }] })
       .addEvent('e', attributes)
       .end()
-    assert.deepEqual(last().events[0]?.attributes, { a: 1, b: 2 })
-    assert.deepEqual([last().events[0]?.droppedAttributesCount, last().links[0]?.droppedAttributesCount], [1, 1])
+    assert.deepEqual(last().events[0]?.attributes, { a: 1, b: 2, c: 3 })
+    assert.deepEqual([last().events[0]?.droppedAttributesCount, last().links[0]?.droppedAttributesCount], [1, 2])
   })
   test('Fetch InstrumentationScope from ReadableSpan', () => {
     tracer.startSpan('x').end()

@@ -1,6 +1,6 @@
 /** Processors of others: what they are called with, and what they cannot break. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import type { Context } from '@opentelemetry/api'
 import { ROOT, spanOf, withSpan } from '../../src/context/context.js'
 import { createProcessors, createViews, type SpanProcessor } from '../../src/pipeline/processors.js'
@@ -8,6 +8,10 @@ import { createForeignResource } from '../../src/pipeline/readable-span.js'
 import type { Span } from '../../src/trace/span.js'
 import { createTracerProvider, type TracerCore } from '../../src/trace/tracer.js'
 import { createTestTracer, limits } from '../helpers/tracer.js'
+
+// Timers of ours do not keep a process alive.
+const alive = setInterval(() => {}, 1000)
+after(() => clearInterval(alive))
 
 /** A tracer whose spans go through `processors`, and those that have ended. */
 function tracerOf(...processors: SpanProcessor[]) {

@@ -1,6 +1,6 @@
 /** The exporter of others: batches, failures, time limits and the last batch. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { createHealth } from '../../src/diagnostics/health.js'
 import { createViews } from '../../src/pipeline/processors.js'
 import { createForeignResource } from '../../src/pipeline/readable-span.js'
@@ -8,6 +8,10 @@ import { createExporterQueue, type SpanExporter } from '../../src/pipeline/span-
 import type { Span } from '../../src/trace/span.js'
 import { createTracerProvider } from '../../src/trace/tracer.js'
 import { createTestTracer, limits } from '../helpers/tracer.js'
+
+// Timers of ours do not keep a process alive.
+const alive = setInterval(() => {}, 1000)
+after(() => clearInterval(alive))
 
 function queueOf(exporter: Pick<SpanExporter, 'export'>, options: object = {}) {
   const health = createHealth()
