@@ -83,7 +83,7 @@ test('both entries load, by require and by import, and share one state', () => {
   const withEnv = ['OTEL_TRACES_EXPORTER=none', 'OTEL_LOG_LEVEL=none', process.execPath]
   for (const flag of ['--import', '--require']) {
     const printed = exec('env', [...withEnv, flag, '@org/trace/register', 'app.mjs'])
-    assert.match(printed, /^(default,)?health,init(,module\.exports)? true true$/m)
+    assert.match(printed, /^(default,)?health,init(,module\.exports)?,recordError,samplers,traced true true$/m)
   }
 })
 

@@ -134,14 +134,14 @@ test('a process that ends at once asks nobody, and waits for nothing', () =>
     },
   ))
 
-test('after its shutdown it asks no more', () =>
+test('after its shutdown it asks no more, not even when an answer comes', () =>
   serving(
-    res => res.end(rate(0.25)),
+    res => setTimeout(() => res.end(rate(0.25)), 150),
     async (url, requests) => {
-      const code = `${watching(url, 600)}\nsetTimeout(() => sampler.shutdown(), 200)`
+      const code = `${watching(url, 1000)}\nsetTimeout(() => sampler.shutdown(), 250)`
       const running = runApp({ code, preload: 'none' })
       while (requests.length === 0) await wait(10)
-      await wait(400)
+      await wait(450)
       const before = requests.length
       assert.equal((await running).code, 0)
       assert.equal(requests.length, before)
