@@ -33,6 +33,7 @@ const eager = instrumentations.filter(isEager)
 
 /** Where each part that is loaded later comes to lie in dist/, by its source. */
 const parts = new Map([
+  ['src/components.ts', 'components.js'],
   ['src/exporter/console.ts', 'console.js'],
   ['src/delivery.ts', 'delivery.js'],
   ['src/exporter/file.ts', 'file.js'],

@@ -1,8 +1,28 @@
 /** OpenTelemetry objects that `init` takes, known by their shape: the application has its own copy of what they are made with. */
-import type { Attributes as ApiAttributes, Sampler, TextMapPropagator, TracerProvider } from '@opentelemetry/api'
 import type { Config, Options as TableOptions } from './config/options.js'
-import type { SpanProcessor } from './pipeline/processors.js'
-import type { SpanExporter } from './pipeline/span-exporter.js'
+import type { SpanExporter, SpanProcessor } from './pipeline/foreign.js'
+
+// No word of the API's types: the package does not bring them, and applications need not have them.
+
+/** Decides on every span (specification/trace/sdk.md#sampler). */
+export interface Sampler {
+  shouldSample(
+    context: any,
+    traceId: string,
+    spanName: string,
+    spanKind: number,
+    attributes: any,
+    links: any[],
+  ): { decision: number; attributes?: any; traceState?: any }
+  toString(): string
+}
+
+/** Carries contexts across processes (specification/context/api-propagators.md#textmap-propagator). */
+export interface Propagator {
+  inject(context: any, carrier: any, setter: any): void
+  extract(context: any, carrier: any, getter: any): any
+  fields(): string[]
+}
 
 /** Makes ids as lower-case hexadecimal text, of 32 and 16 digits (specification/trace/sdk.md#id-generators). */
 export interface IdGenerator {
@@ -13,14 +33,14 @@ export interface IdGenerator {
 /** An instrumentation object, as of `@opentelemetry/instrumentation`. */
 export interface ForeignInstrumentation {
   readonly instrumentationName: string
-  setTracerProvider(provider: TracerProvider): void
+  setTracerProvider(provider: any): void
   getConfig(): { readonly enabled?: boolean | undefined }
   enable(): void
 }
 
-/** Attributes of a resource; as an object of the SDK it may hold promises of them, too. */
+/** What describes the service, as `Resource` of OpenTelemetry's SDK does. */
 export interface Resource {
-  readonly attributes: ApiAttributes
+  readonly attributes: Readonly<Record<string, any>>
 }
 
 export interface Components {
@@ -30,7 +50,7 @@ export interface Components {
   readonly spanExporter?: SpanExporter
   readonly sampler?: Sampler
   /** In place of `propagators`. */
-  readonly propagator?: TextMapPropagator
+  readonly propagator?: Propagator
   readonly idGenerator?: IdGenerator
   /** Its attributes lie below those of `resourceAttributes`. */
   readonly resource?: Resource

@@ -10,9 +10,10 @@ import { run } from './context/storage.js'
 import type { Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import type { SpanSink } from './otlp.js'
+import type { SpanExporter } from './pipeline/foreign.js'
 import { createProcessors, createViews, type Processors, type ViewOf } from './pipeline/processors.js'
 import { createForeignResource, type ForeignResource } from './pipeline/readable-span.js'
-import { createExporterQueue, type SpanExporter } from './pipeline/span-exporter.js'
+import { createExporterQueue } from './pipeline/span-exporter.js'
 import { detectResource } from './resource.js'
 
 export interface Foreign {

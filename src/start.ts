@@ -1,7 +1,8 @@
 /** Builds every part from a Config and joins them. */
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
-import { type Components, type Options, splitOptions, withResource } from './components.js'
+import type * as ComponentsOf from './components.js'
+import type { Components, Options } from './components.js'
 import { environment, loadConfig } from './config/load.js'
 import type { Config } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
@@ -15,6 +16,7 @@ import { isTaken, setGlobals } from './globals.js'
 import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
+import { KEY, type Making } from './making.js'
 import { createOtlpSink, type Destination } from './otlp.js'
 import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
@@ -56,11 +58,8 @@ const FLUSH_TIMEOUT_MS = 30_000
 
 const lostOf = ({ dropped }: Health): number => Object.values(dropped).reduce((sum, spans) => sum + spans, 0)
 
-const KEY = Symbol.for('@org/trace')
-interface Started {
+interface Started extends Making {
   readonly running: Running
-  /** What makes spans; nothing does where tracing is disabled. */
-  readonly core?: TracerCore
   health(): HealthReport
 }
 
@@ -76,10 +75,7 @@ export function startOnce(options?: Options): Running {
   }
   let started = nothing
   try {
-    const { components, table, warnings } = splitOptions(options)
-    const config = withResource(loadConfig(instrumentations, table), components)
-    for (const warning of warnings) log.warn('%s', warning)
-    started = start(config, components)
+    started = options === undefined ? start(loadConfig(instrumentations), {}) : startWith(options)
   } catch (error) {
     log.error('tracing could not be started: %s', error)
   }
@@ -97,11 +93,17 @@ export function init(options?: Options): Running {
   return startOnce(options)
 }
 
-/** What makes spans in this thread, once it does. */
-export const coreNow = (): TracerCore | undefined => globals[KEY]?.core
-
 /** Counters of what happened to the spans of this thread, as they are now. Never throws. */
 export const health = (): HealthReport => (globals[KEY] ?? nothing).health()
+
+// What there is to tell apart comes from code only.
+function startWith(options: Options): Started {
+  const { splitOptions, withResource } = require('./components.js') as typeof ComponentsOf
+  const { components, table, warnings } = splitOptions(options)
+  const config = withResource(loadConfig(instrumentations, table), components)
+  for (const warning of warnings) log.warn('%s', warning)
+  return start(config, components)
+}
 
 function start(config: Config, components: Components): Started {
   const modules = config.instrumentationModules
@@ -140,7 +142,7 @@ function start(config: Config, components: Components): Started {
     propagator,
     sampler: isSamplerName(name) ? createSampler({ name, ratio }) : alwaysOn,
     rootState: rootStateOf(config.sampler),
-    decider: components.sampler ?? (name === 'traceidratio' ? traceIdRatio(ratio) : remote),
+    decider: (components.sampler as TracerCore['decider']) ?? (name === 'traceidratio' ? traceIdRatio(ratio) : remote),
     isLinked: createPolicy(config.async),
     host: {
       limits: config.limits,
@@ -210,9 +212,11 @@ function start(config: Config, components: Components): Started {
     return lostOf(counters) > before ? 'failed' : 'delivered'
   }
   async function shutdown(options: FlushOptions = {}): Promise<FlushResult> {
+    const again = !open
     open = false
     remote?.shutdown()
     const result = await flush(options)
+    if (again) return result
     const { timeoutMs = FLUSH_TIMEOUT_MS } = options
     const all = Promise.all([processors?.shutdown(timeoutMs), ...sinks.map(sink => sink.shutdown?.())])
     await within(timeoutMs, all, true)

@@ -1,136 +1,38 @@
 /** A span for each call of a function of the application's own. */
-import { types } from 'node:util'
-import type { Attributes as ApiAttributes } from '@opentelemetry/api'
-import { resembling } from './hooks/wrap.js'
-import type { Attributes } from './semconv.js'
-import { begin, createGuard, type Guard } from './trace/begin.js'
-import type { Call, OpenCall, Operation, Settled } from './trace/operation.js'
-import { INTERNAL, type Scope, type SpanKind } from './trace/span.js'
-import { traced as tracedFunction } from './trace/traced.js'
-import type { TracerCore } from './trace/tracer.js'
-import { version } from './version.js'
+import { coreNow } from './making.js'
+import type { AttributeValue } from './semconv.js'
+import { createTraced } from './wrapping.js'
+
+type AnyFunction = (...args: any[]) => any
 
 export interface TracedOptions {
-  /** The API's `SpanKind`; internal without it. */
-  readonly kind?: SpanKind
+  /** The API's `SpanKind`: 0 internal, which is the default, 1 server, 2 client, 3 producer, 4 consumer. */
+  readonly kind?: 0 | 1 | 2 | 3 | 4
   /** Of every span. */
-  readonly attributes?: ApiAttributes
+  readonly attributes?: Readonly<Record<string, AttributeValue>>
   /** The last argument is a callback, Node's way: the span ends when it is called, and fails with its first argument. */
   readonly callback?: boolean
 }
 
-type AnyFunction = (...args: any[]) => any
-
-const scope: Scope = { name: '@org/trace', version }
-
-/** `coreOf` tells what makes spans now: nothing does before tracing has started, or where it is disabled. */
-export function createTraced(coreOf: () => TracerCore | undefined) {
-  function wrapped(fn: AnyFunction, nameOf: (self: unknown) => string, options: TracedOptions): AnyFunction {
-    const operation = operationOf(nameOf, options)
-    const guard = createGuard(fn.name || 'traced')
-    const generates = types.isGeneratorFunction(fn)
-    let made: { core: TracerCore; call: AnyFunction } | undefined
-    return resembling(function (this: unknown, ...args: unknown[]) {
-      const core = coreOf()
-      if (core === undefined) return Reflect.apply(fn, this, args)
-      if (generates) return generator(core, operation, guard, Reflect.apply(fn, this, args), { self: this, args })
-      if (made?.core !== core)
-        made = { core, call: tracedFunction(core, scope, operation as Operation<any>, fn, guard) as AnyFunction }
-      return Reflect.apply(made.call, this, args)
-    }, fn) as AnyFunction
-  }
-
-  /** A standard decorator, or one of TypeScript's before the standard. */
-  function decorator(given: string | undefined, options: TracedOptions) {
-    return (target: any, context: any, descriptor?: PropertyDescriptor): any => {
-      const isStandard = context !== null && typeof context === 'object' && typeof context.kind === 'string'
-      const key = String(isStandard ? context.name : context)
-      const nameOf = (self: unknown): string => given ?? `${ownerOf(self)}${key}`
-      const replace = (value: unknown): unknown =>
-        typeof value === 'function' ? wrapped(value as AnyFunction, nameOf, options) : value
-      if (!isStandard) return { ...descriptor, value: replace(descriptor?.value) }
-      if (context.kind === 'field') return replace
-      if (context.kind === 'accessor') return { init: replace }
-      return context.kind === 'class' ? undefined : replace(target)
-    }
-  }
-
+export interface Traced {
   /**
-   * A function that does what `fn` does, with a span around each call: until it returns or throws, until its promise or emitter is done,
-   * until a generator that it returns is, or until it has called back. The span is the active one inside. `this`, arguments,
-   * results and errors go through unchanged, as do name, length and properties of the function.
-   * Without a function it is a decorator of methods, accessors and fields that hold functions: the name is then by default `Class.method`.
+   * A function that does what `fn` does, with a span around each call: until it returns or throws, until its promise or
+   * emitter is done, until a generator that it returns is, or until it has called back. The span is the active one
+   * inside. `this`, arguments, results and errors go through unchanged, as do name, length and properties of the function.
    *
    * @example
    * const charge = traced('charge card', async order => { ... })
+   */
+  <F extends AnyFunction>(name: string, fn: F): F
+  <F extends AnyFunction>(name: string, options: TracedOptions, fn: F): F
+  /**
+   * A decorator of methods, accessors and fields that hold functions, of the standard and of TypeScript before it. The
+   * name is by default `Class.method`.
+   *
+   * @example
    * class Orders { @traced() async place(order) { ... } }
    */
-  function traced<F extends AnyFunction>(name: string, fn: F): F
-  function traced<F extends AnyFunction>(name: string, options: TracedOptions, fn: F): F
-  function traced(name?: string, options?: TracedOptions): (target: any, context: any, descriptor?: any) => any
-  function traced(name?: string, second?: TracedOptions | AnyFunction, third?: AnyFunction): unknown {
-    const fn = typeof second === 'function' ? second : third
-    const options = typeof second === 'object' && second !== null ? second : {}
-    if (typeof fn !== 'function') return decorator(name, options)
-    return wrapped(fn, () => String(name), options)
-  }
-  return traced
+  (name?: string, options?: TracedOptions): (target: any, context: any, descriptor?: any) => any
 }
 
-const operationOf = (
-  nameOf: (self: unknown) => string,
-  { kind = INTERNAL, attributes, callback }: TracedOptions,
-): Operation<Call> => ({
-  ...(callback !== true && { callsBack: false as const }),
-  start: ({ self }) => ({ name: nameOf(self), kind, attributes: { ...attributes } as Attributes }),
-})
-
-/** 'Orders.' of an instance or of the class itself. */
-function ownerOf(self: unknown): string {
-  const owner = typeof self === 'function' ? self : (self as object | undefined | null)?.constructor
-  return owner?.name ? `${owner.name}.` : ''
-}
-
-type Step = 'next' | 'return' | 'throw'
-
-/** The generator itself, whose steps run inside a span from the first one on until it is done. */
-function generator<G extends Record<Step, AnyFunction>>(
-  core: TracerCore,
-  operation: Operation<Call>,
-  guard: Guard,
-  made: G,
-  call: Call,
-): G {
-  let open: OpenCall<Call> | undefined
-  let begun = false
-
-  function failed(error: unknown): never {
-    call.error = error ?? new Error('threw nothing')
-    open?.end(call as Call & Settled)
-    throw error
-  }
-  function stepped(result: IteratorResult<unknown>): IteratorResult<unknown> {
-    if (result?.done === true) open?.end(call as Call & Settled)
-    return result
-  }
-
-  for (const step of ['next', 'return', 'throw'] as const) {
-    const original = made[step]
-    Reflect.defineProperty(made, step, {
-      configurable: true,
-      writable: true,
-      value: function (this: unknown, ...args: unknown[]) {
-        if (!begun && step === 'next') open = begin(core, scope, operation, call, guard)
-        begun = true
-        if (open === undefined) return Reflect.apply(original, this, args)
-        try {
-          const result = open.run(original, this, args)
-          return types.isPromise(result) ? result.then(stepped as AnyFunction, failed) : stepped(result)
-        } catch (error) {
-          return failed(error)
-        }
-      },
-    })
-  }
-  return made
-}
+export const traced: Traced = createTraced(coreNow)

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { spanOf } from '../src/context/context.js'
 import { active } from '../src/context/storage.js'
 import type { Span } from '../src/trace/span.js'
-import { createTraced } from '../src/traced.js'
+import { createTraced } from '../src/wrapping.js'
 import { createTestTracer } from './helpers/tracer.js'
 
 const tracer = createTestTracer()

@@ -5,17 +5,9 @@ import { run } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
 import type { Limits } from '../trace/limits.js'
 import type { Span } from '../trace/span.js'
+import type { SpanProcessor } from './foreign.js'
 import { type ForeignResource, ReadableSpan } from './readable-span.js'
 import { within } from './within.js'
-
-/** Of SDK 1.x, 2.x and 3.x. */
-export interface SpanProcessor {
-  onStart(span: any, parentContext: Context): void
-  onEnding?(span: any): void
-  onEnd(span: any): void
-  forceFlush(): Promise<void>
-  shutdown(): Promise<void>
-}
 
 export interface Processors {
   onStart(span: Span, parent: Context): void

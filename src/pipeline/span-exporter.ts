@@ -3,16 +3,10 @@ import type { Health } from '../diagnostics/health.js'
 import { log } from '../diagnostics/log.js'
 import type { Span } from '../trace/span.js'
 import { type BatchOptions, type BatchQueue, createBatchQueue, type Deliver } from './batch.js'
+import type { SpanExporter } from './foreign.js'
 import type { ViewOf } from './processors.js'
 import type { ReadableSpan } from './readable-span.js'
 import { within } from './within.js'
-
-/** Of SDK 1.x, 2.x and 3.x; a result's code is 0 for success. */
-export interface SpanExporter {
-  export(spans: any[], done: (result: { code: number; error?: Error | undefined }) => void): void
-  forceFlush?(): Promise<void>
-  shutdown(): Promise<void>
-}
 
 /** Spans have no size that is known before others have encoded them. */
 interface Views {

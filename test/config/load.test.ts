@@ -268,6 +268,13 @@ const cases: Record<string, Case> = {
   TRACE_EXIT_TIMEOUT_MS: milliseconds,
   OTEL_NODE_ENABLED_INSTRUMENTATIONS: lists('pg'),
   OTEL_NODE_DISABLED_INSTRUMENTATIONS: lists('aws-sdk'),
+  TRACE_INSTRUMENTATIONS: {
+    good: [
+      ['one', ['one']],
+      ['@a/one, ./two,@a/one', ['@a/one', './two']],
+    ],
+    bad: [','],
+  },
   TRACE_PG_PARAMETERS: booleans,
   TRACE_AWS_SDK_LAYERS: choice('all', 'none'),
   TRACE_AWS_SDK_MAX_LENGTH: counts(0),
@@ -428,6 +435,7 @@ test('nothing given is the defaults, without a word', () => {
     exitTimeoutMs: 2000,
     enabledInstrumentations: undefined,
     disabledInstrumentations: [],
+    instrumentationModules: [],
     instrumentations: {
       pg: { parameters: false },
       'aws-sdk': { layers: 'handler', maxLength: 10, captureHeaders: [], label: 'none' },
@@ -478,6 +486,7 @@ const inCode: Record<string, unknown> = {
   exitTimeoutMs: 0,
   enabledInstrumentations: ['http'],
   disabledInstrumentations: ['pg'],
+  instrumentationModules: ['coded'],
   'instrumentations.pg.parameters': true,
   'instrumentations.aws-sdk.layers': 'all',
   'instrumentations.aws-sdk.maxLength': 12,
