@@ -24,6 +24,8 @@ export interface JaegerRemoteSampler extends Sampler {
 }
 
 const PATH = '/sampling'
+// A connection that is being made holds the process, whatever is unreferenced: long enough for one packet to be lost.
+const CONNECT_MS = 1500
 const TIMEOUT_MS = 5000
 const MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -92,8 +94,15 @@ function get(url: URL): Promise<string> {
       reject(error)
       req.destroy()
     }
-    const timer = setTimeout(() => fail(new Error(`no answer in ${TIMEOUT_MS} ms`)), TIMEOUT_MS).unref()
-    req.once('socket', socket => socket.unref())
+    const limit = (ms: number, what: string): NodeJS.Timeout =>
+      setTimeout(() => fail(new Error(`no ${what} in ${ms} ms`)), ms).unref()
+    let timer = limit(CONNECT_MS, 'connection')
+    req.once('socket', socket => {
+      socket.unref().once('connect', () => {
+        clearTimeout(timer)
+        timer = limit(TIMEOUT_MS, 'answer')
+      })
+    })
     req.on('error', fail)
     req.once('response', res => {
       if (res.statusCode !== 200) return fail(new Error(`HTTP ${res.statusCode}`))

@@ -1,8 +1,9 @@
 /** The remote sampler against a server that answers in every way. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { strategiesUrl } from '../../src/sampling/jaeger-remote.js'
@@ -124,6 +125,28 @@ test('a server that does not answer keeps no process alive', () =>
       assert.ok(durationMs < 4000, `${durationMs} ms`)
     },
   ))
+
+test('a host that drops what comes holds the process no longer than a moment', async () => {
+  // Nobody accepts, and the queue of the system is full.
+  const blocked = spawn(process.execPath, [
+    '-e',
+    `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('node:fs').writeSync(1, String(server.address().port))
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    })`,
+  ])
+  const [port] = (await once(blocked.stdout, 'data')) as [Buffer]
+  const waiting = Array.from({ length: 8 }, () => connect(Number(port), '127.0.0.1').on('error', () => {}))
+  await wait(100)
+  try {
+    const { durationMs, stderr } = await watch(`http://127.0.0.1:${port}`, 100)
+    assert.match(stderr, /the last one stays: Error: no connection in 1500 ms\n$/)
+    assert.ok(durationMs < 4000, `${durationMs} ms`)
+  } finally {
+    for (const socket of waiting) socket.destroy()
+    blocked.kill('SIGKILL')
+  }
+})
 
 test('a process that ends at once asks nobody, and waits for nothing', () =>
   serving(
