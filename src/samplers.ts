@@ -72,9 +72,9 @@ export const samplers = {
 
   /**
    * Asks `endpoint`, by default http://localhost:5778/sampling, for a strategy: soon, and then `pollingIntervalMs`
-   * milliseconds after each answer, by default 60,000. Until the first one, `initialSamplingRate` of the traces are kept, by default 0.001. Where no answer
-   * comes the last strategy stays, and that is said once. `serviceName` is by default what the environment says
-   * (specification/trace/sdk.md#jaegerremotesampler). It is meant to be the `root` of `parentBased`.
+   * milliseconds after each answer, by default 60,000. Until the first one `initialSamplingRate` of the traces, by default
+   * 0.001, are kept. Where no answer comes the last strategy stays, and that is said once. `serviceName` is by default what
+   * the environment says. Meant as the `root` of `parentBased` (specification/trace/sdk.md#jaegerremotesampler).
    */
   jaegerRemote: (options: RemoteSamplingOptions = {}): JaegerRemoteSampler =>
     remoteSampling().createRemoteSamplerInCode(options),
