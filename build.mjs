@@ -42,6 +42,8 @@ const parts = new Map([
   ['src/foreign.ts', 'foreign.js'],
   ['src/hooks/import.ts', 'import.js'],
   ['src/metrics.ts', 'metrics.js'],
+  ['src/remote-sampling.ts', 'jaeger-remote.js'],
+  ['src/sampling/index.ts', 'sampling.js'],
   ['src/spooling.ts', 'spooling.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))

@@ -1,21 +1,9 @@
 /** OpenTelemetry objects that `init` takes, known by their shape: the application has its own copy of what they are made with. */
 import type { Config, Options as TableOptions } from './config/options.js'
 import type { SpanExporter, SpanProcessor } from './pipeline/foreign.js'
+import type { Sampler } from './sampling/sampler.js'
 
 // No word of the API's types: the package does not bring them, and applications need not have them.
-
-/** Decides on every span (specification/trace/sdk.md#sampler). */
-export interface Sampler {
-  shouldSample(
-    context: any,
-    traceId: string,
-    spanName: string,
-    spanKind: number,
-    attributes: any,
-    links: any[],
-  ): { decision: number; attributes?: any; traceState?: any }
-  toString(): string
-}
 
 /** Carries contexts across processes (specification/context/api-propagators.md#textmap-propagator). */
 export interface Propagator {

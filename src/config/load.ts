@@ -5,6 +5,7 @@ import { applicationPackage } from './application.js'
 import { type Config, createTable, type Definition, isRow, type Options, type Row, type Table } from './options.js'
 import { GRPC_ENDPOINT, HTTP_ENDPOINT, isHostAndPort } from './otlp.js'
 import { type Complain, isObject, withoutCredentials } from './parse.js'
+import { divideArgument, SAMPLER_ARGUMENT } from './sampler.js'
 
 /** The variables of a process, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -41,7 +42,8 @@ export function readConfig(
     warnings.push(`${where}: ignored ${value}, expected ${expected}; using ${used}`)
   }
   const table = createTable(definitions)
-  const { serviceName, batch, otlp, ...rest } = valuesOf(table, options, '', env, warn) as Read
+  const variables = env[SAMPLER_ARGUMENT] === undefined ? env : forSampler(table, options, env, warn)
+  const { serviceName, batch, otlp, ...rest } = valuesOf(table, options, '', variables, warn) as Read
   return {
     config: frozen({
       ...rest,
@@ -51,6 +53,19 @@ export function readConfig(
     }),
     warnings,
   }
+}
+
+/** The argument is read as the sampler wants it. */
+function forSampler(
+  table: ReturnType<typeof createTable>,
+  options: unknown,
+  env: Environment,
+  warn: Warn,
+): Environment {
+  const sampler = isObject(options) ? read(options, 'sampler') : undefined
+  const given = isObject(sampler) ? read(sampler, 'name') : undefined
+  const name = valueOfRow(table.sampler.name, 'sampler.name', given, env, () => {})
+  return divideArgument(env, name, (value, expected) => warn(SAMPLER_ARGUMENT, show(value), expected, 'the others'))
 }
 
 /** What the table says, before one row knows of another. */

@@ -11,20 +11,13 @@ import {
   names,
   namesOrNone,
   pairs,
-  ratio,
   text,
   words,
 } from './parse.js'
+import { type Row, row } from './row.js'
+import { sampler } from './sampler.js'
 
-export interface Row<T = any> {
-  readonly kind: Kind<T>
-  readonly default: T
-  /** Environment variables; the first that holds an acceptable value wins. */
-  readonly env: readonly string[]
-  readonly about: string
-  /** What is never shown: all of the value, or the credentials in a URL. */
-  readonly secret?: 'value' | 'credentials'
-}
+export type { Row }
 
 /** Rows and groups of rows, by the key that they have in `Options` and in `Config`. */
 export interface Table {
@@ -42,23 +35,6 @@ interface DefinedOption {
   readonly about: string
   readonly values?: readonly any[]
 }
-
-const row = <T>(
-  kind: Kind<T>,
-  byDefault: NoInfer<T>,
-  env: string | readonly string[],
-  about: string,
-  secret?: Row['secret'],
-): Row<T> => ({ kind, default: byDefault, env: typeof env === 'string' ? [env] : env, about, secret })
-
-const SAMPLERS = [
-  'always_on',
-  'always_off',
-  'traceidratio',
-  'parentbased_always_on',
-  'parentbased_always_off',
-  'parentbased_traceidratio',
-] as const
 
 const LOG_LEVELS: readonly LogLevel[] = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all']
 
@@ -93,10 +69,7 @@ const fixed = {
     'OTEL_TRACES_EXPORTER',
     'Where finished spans go: to a collector, as waterfalls to standard error, as OTLP JSON to standard output or to a file.',
   ),
-  sampler: {
-    name: row(choice(SAMPLERS), 'parentbased_always_on', 'OTEL_TRACES_SAMPLER', 'Which traces are recorded.'),
-    ratio: row(ratio, 1, 'OTEL_TRACES_SAMPLER_ARG', 'Share of traces that the two ratio samplers record.'),
-  },
+  sampler,
   propagators: row(
     namesOrNone(['tracecontext', 'baggage']),
     ['tracecontext', 'baggage'],
