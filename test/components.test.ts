@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { type Options, splitOptions } from '../src/components.js'
 
 const processor = { onStart() {}, onEnd() {}, forceFlush: async () => {}, shutdown: async () => {} }
-const sampler = { shouldSample: () => ({ decision: 2 }), toString: () => 'own' }
+const sampler = { shouldSample: () => ({ decision: 2 as const }), toString: () => 'own' }
 const exporter = { export() {}, shutdown: async () => {} }
 
 test('nothing, and options of the table alone, stay as they are', () => {
