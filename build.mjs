@@ -32,13 +32,16 @@ const eager = instrumentations.filter(isEager)
 
 /** Where each part that is loaded later comes to lie in dist/, by its source. */
 const parts = new Map([
+  ['src/instrumentations/shared/captured-headers.ts', 'captured-headers.js'],
   ['src/exporter/console.ts', 'console.js'],
   ['src/delivery.ts', 'delivery.js'],
   ['src/exporter/file.ts', 'file.js'],
   ['src/exporter/grpc.ts', 'grpc.js'],
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
+  ['src/config/own-file.ts', 'own-file.js'],
   ['src/hooks/import.ts', 'import.js'],
   ['src/spooling.ts', 'spooling.js'],
+  ['src/config/variables.ts', 'variables.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))
     .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),

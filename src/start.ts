@@ -13,6 +13,7 @@ import { isTaken, setGlobals } from './globals.js'
 import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
+import { setHttpRules } from './instrumentations/shared/http.js'
 import { createOtlpSink, type Destination } from './otlp.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
@@ -114,6 +115,7 @@ function start(config: Config): Started {
     },
   }
   const definitions = enabled(config)
+  setHttpRules(config.http)
   setGlobals(
     withStandIns(createTracerProvider(core), coveredBy(definitions)),
     contextManager,

@@ -1,4 +1,4 @@
-/** The application's own package.json, after which a service is named that nobody named. */
+/** The application's own package.json: after it a service is named that nobody named, and beside it stand its options. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, sep } from 'node:path'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
@@ -6,6 +6,8 @@ import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worke
 export interface ApplicationPackage {
   readonly name: string
   readonly version?: string
+  /** Where it stands. */
+  readonly folder: string
 }
 
 const KEY = '@org/trace application'
@@ -27,7 +29,7 @@ export function findApplicationPackage(script: string | undefined): ApplicationP
   return (folder === undefined ? undefined : nearest(folder)) ?? nearest(workingDirectory())
 }
 
-function workingDirectory(): string {
+export function workingDirectory(): string {
   try {
     return process.cwd()
   } catch {
@@ -37,19 +39,20 @@ function workingDirectory(): string {
 }
 
 function nearest(folder: string): ApplicationPackage | undefined {
-  const found = read(join(folder, 'package.json'))
+  const found = read(folder)
   if (found !== undefined) return found
   const parent = dirname(folder)
   return parent === folder ? undefined : nearest(parent)
 }
 
-function read(file: string): ApplicationPackage | undefined {
+function read(folder: string): ApplicationPackage | undefined {
+  const file = join(folder, 'package.json')
   // To look first costs 10 microseconds, an error 60, at every folder up to the application's.
   if (!existsSync(file)) return undefined
   try {
     const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
     if (typeof name !== 'string' || name === '') return undefined
-    return { name, version: typeof version === 'string' ? version : undefined }
+    return { name, version: typeof version === 'string' ? version : undefined, folder }
   } catch {
     return undefined
   }

@@ -107,10 +107,13 @@ export function names<const T extends string>(
 }
 
 /** As `names`, with the word `none` for an empty list; beside other words it is left out. */
-export function namesOrNone<const T extends string>(values: readonly T[]): Kind<readonly T[]> {
+export function namesOrNone<const T extends string>(
+  values: readonly T[],
+  expected = `a list of ${listed(values)}, or none alone`,
+): Kind<readonly T[]> {
   const { parse, check } = names(values)
   return {
-    expected: `a list of ${listed(values)}, or none alone`,
+    expected,
     parse: (given, complain, variable) => (isNone(items(given)) ? [] : parse(given, complain, variable)),
     check: (value, complain) => (Array.isArray(value) && isNone([...value]) ? [] : check(value, complain)),
   }

@@ -44,9 +44,14 @@ test('the nearest with a name, upwards from the script', () => {
   assert.deepEqual(findApplicationPackage(join(folder, 'shop/src/deep/app.js')), {
     name: '@acme/shop',
     version: '1.2.3',
+    folder: join(folder, 'shop'),
   })
   write('shop/src/deep/package.json', '{"name":"inner","version":7}')
-  assert.deepEqual(findApplicationPackage(join(folder, 'shop/src/deep/app.js')), { name: 'inner', version: undefined })
+  assert.deepEqual(findApplicationPackage(join(folder, 'shop/src/deep/app.js')), {
+    name: 'inner',
+    version: undefined,
+    folder: join(folder, 'shop/src/deep'),
+  })
 })
 
 test('`node folder` names the folder', () => {
