@@ -1,4 +1,4 @@
-/** The application's own package.json: after it a service is named that nobody named, and beside it stand its options. */
+/** The application's own package.json: a service that nobody named is named after it, and beside it stand its options. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, sep } from 'node:path'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
@@ -6,8 +6,6 @@ import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worke
 export interface ApplicationPackage {
   readonly name: string
   readonly version?: string
-  /** Where it stands. */
-  readonly folder: string
 }
 
 const KEY = '@org/trace application'
@@ -24,12 +22,28 @@ export function applicationPackage(): ApplicationPackage | undefined {
 
 /** The nearest one with a name, upwards from the main script, else from the working directory. Never throws. */
 export function findApplicationPackage(script: string | undefined): ApplicationPackage | undefined {
-  // Eval and standard input have no path; what stands in node_modules is a tool that runs the application, or a worker of one.
-  const folder = script !== undefined && isAbsolute(script) ? script.split(`${sep}node_modules${sep}`, 1)[0] : undefined
+  const folder = placeOf(script)
   return (folder === undefined ? undefined : nearest(folder)) ?? nearest(workingDirectory())
 }
 
-export function workingDirectory(): string {
+// Eval and standard input have no path; what stands in node_modules is a tool that runs the application, or a worker of one.
+const placeOf = (script: string | undefined): string | undefined =>
+  script !== undefined && isAbsolute(script) ? script.split(`${sep}node_modules${sep}`, 1)[0] : undefined
+
+/** Where the options of the application may stand: beside the nearest package.json, whatever that says, and where it runs. Never throws. */
+export function applicationFolders(script: string | undefined = process.argv[1]): string[] {
+  const here = workingDirectory()
+  const above = folderAbove(placeOf(script))
+  return above === undefined || above === here ? [here] : [above, here]
+}
+
+function folderAbove(place: string | undefined): string | undefined {
+  if (place === undefined || existsSync(join(place, 'package.json'))) return place
+  const above = dirname(place)
+  return above === place ? undefined : folderAbove(above)
+}
+
+function workingDirectory(): string {
   try {
     return process.cwd()
   } catch {
@@ -39,20 +53,19 @@ export function workingDirectory(): string {
 }
 
 function nearest(folder: string): ApplicationPackage | undefined {
-  const found = read(folder)
+  const found = read(join(folder, 'package.json'))
   if (found !== undefined) return found
   const parent = dirname(folder)
   return parent === folder ? undefined : nearest(parent)
 }
 
-function read(folder: string): ApplicationPackage | undefined {
-  const file = join(folder, 'package.json')
+function read(file: string): ApplicationPackage | undefined {
   // To look first costs 10 microseconds, an error 60, at every folder up to the application's.
   if (!existsSync(file)) return undefined
   try {
     const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
     if (typeof name !== 'string' || name === '') return undefined
-    return { name, version: typeof version === 'string' ? version : undefined, folder }
+    return { name, version: typeof version === 'string' ? version : undefined }
   } catch {
     return undefined
   }

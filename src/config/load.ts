@@ -1,7 +1,7 @@
 /** From `init` options, environment, files and defaults to one frozen Config. */
 import { isMainThread } from 'node:worker_threads'
 import { log } from '../diagnostics/log.js'
-import { type ApplicationPackage, applicationPackage } from './application.js'
+import { applicationPackage } from './application.js'
 import { type Config, createTable, type Options } from './options.js'
 import { GRPC_ENDPOINT, HTTP_ENDPOINT, isHostAndPort } from './otlp.js'
 import { type Complain, isObject } from './parse.js'
@@ -50,14 +50,13 @@ export function readConfig(
     warnings.push(hint === undefined ? text : `${text}; ${hint}`)
   }
   const table = createTable(definitions)
-  const application = applicationPackage()
-  const { files, notes, ...outside } = sourcesOf(table, env, application)
+  const { files, notes, ...outside } = sourcesOf(table, env)
   const code = options === undefined ? [] : [{ value: options, place: inCode }]
   const { serviceName, batch, otlp, ...rest } = valuesOf(table, code, files, '', outside.env, warn) as Read
   return {
     config: frozen({
       ...rest,
-      ...service(serviceName ?? rest.resourceAttributes['service.name'], application),
+      ...service(serviceName ?? rest.resourceAttributes['service.name']),
       batch: fitting(batch, warn),
       otlp: addressed(otlp, warn),
     }),
@@ -74,11 +73,9 @@ type Read = Omit<Config, 'serviceName' | 'otlp'> & {
   otlp: Omit<Config['otlp'], 'endpoint'> & { endpoint: string | undefined }
 }
 
-function service(
-  named: string | undefined,
-  found: ApplicationPackage | undefined,
-): { serviceName: string; serviceVersion?: string } {
+function service(named: string | undefined): { serviceName: string; serviceVersion?: string } {
   if (named) return { serviceName: named }
+  const found = applicationPackage()
   return { serviceName: found?.name ?? 'unknown_service:node', serviceVersion: found?.version }
 }
 
