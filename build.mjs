@@ -8,6 +8,7 @@ import { build } from 'esbuild'
 const out = `dist-${process.pid}`
 const START = 'src/start.ts'
 const LIST = 'src/instrumentations/index.ts'
+const INDEX = 'src/index.ts'
 
 const common = {
   bundle: true,
@@ -32,16 +33,18 @@ const eager = instrumentations.filter(isEager)
 
 /** Where each part that is loaded later comes to lie in dist/, by its source. */
 const parts = new Map([
-  ['src/instrumentations/shared/captured-headers.ts', 'captured-headers.js'],
-  ['src/exporter/console.ts', 'console.js'],
+  ['src/components.ts', 'components.js'],
+  ['src/config/own-file.ts', 'own-file.js'],
+  ['src/config/variables.ts', 'variables.js'],
   ['src/delivery.ts', 'delivery.js'],
+  ['src/exporter/console.ts', 'console.js'],
   ['src/exporter/file.ts', 'file.js'],
   ['src/exporter/grpc.ts', 'grpc.js'],
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
-  ['src/config/own-file.ts', 'own-file.js'],
+  ['src/foreign.ts', 'foreign.js'],
   ['src/hooks/import.ts', 'import.js'],
+  ['src/instrumentations/shared/captured-headers.ts', 'captured-headers.js'],
   ['src/spooling.ts', 'spooling.js'],
-  ['src/config/variables.ts', 'variables.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))
     .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),
@@ -106,8 +109,8 @@ const startPlugins = [listed, apart(placeOf)]
 
 // The modules that start.js has in common with a part stay in start.js: there is one copy of their state.
 const ofStart = new Set(inputsOf(await build({ ...common, entryPoints: [START], outdir: out, plugins: startPlugins })))
-const ofParts = inputsOf(await build({ ...common, entryPoints: [...parts.keys()], outdir: out }))
-const shared = ofParts.filter(source => ofStart.has(source) && source !== LIST)
+const ofParts = inputsOf(await build({ ...common, entryPoints: [...parts.keys(), INDEX], outdir: out }))
+const shared = ofParts.filter(source => ofStart.has(source) && source !== LIST && source !== START)
 /** What each of them exports, as a pair: its name there, and the one that it has among the exports of start.js. */
 const namesOf = new Map()
 for (const [at, source] of shared.entries()) {
@@ -163,9 +166,9 @@ for (const [source, file] of parts) {
 await build({ ...write, entryPoints: { 'farewell-worker': 'src/exporter/farewell-worker.ts' }, outdir: out })
 await build({
   ...write,
-  entryPoints: { index: 'src/index.ts', register: 'register.ts' },
+  entryPoints: { index: INDEX, register: 'register.ts' },
   outdir: out,
-  plugins: [apart(source => (source === START ? './start.js' : undefined))],
+  plugins: [fromStart('./start.js'), apart(source => (source === START ? './start.js' : placeOf(source)))],
 })
 await build({
   ...write,

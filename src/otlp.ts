@@ -7,7 +7,7 @@ import type { EndedSpan } from './trace/span.js'
 
 export type Destination = 'otlp' | 'otlp/stdout' | 'otlp/file'
 
-export interface OtlpSink {
+export interface SpanSink {
   add(span: EndedSpan): void
   /** True if anything waits or is on its way. */
   pending(): boolean
@@ -15,6 +15,8 @@ export interface OtlpSink {
   flush(): Promise<void>
   /** The same for a process that is ending: nothing is tried twice. */
   deliver(): Promise<void>
+  /** After the last flush. Never rejects. */
+  shutdown?(): Promise<void>
   /** Delivers in this turn, within `timeoutMs`; what cannot be delivered is counted as lost. */
   deliverNow(timeoutMs: number): void
   /** What waits and is on its way. */
@@ -24,7 +26,7 @@ export interface OtlpSink {
 }
 
 /** `health` counts what goes to this destination. */
-export function createOtlpSink(config: Config, health: Health, destination: Destination = 'otlp'): OtlpSink {
+export function createOtlpSink(config: Config, health: Health, destination: Destination = 'otlp'): SpanSink {
   let parts: ReturnType<typeof Delivery.createDelivery> | undefined
   // The spool may hold what an earlier process has left.
   if (config.spool.path !== undefined && destination === 'otlp') parts = load(config, health, destination)

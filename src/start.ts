@@ -1,42 +1,63 @@
 /** Builds every part from a Config and joins them. */
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
+import type * as ComponentsOf from './components.js'
+import type { Components, Options } from './components.js'
 import { environment, loadConfig } from './config/load.js'
-import type { Config, Options } from './config/options.js'
+import type { Config } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
 import { contextManager, setBase } from './context/storage.js'
-import { createHealth, type HealthReport, reportOf } from './diagnostics/health.js'
+import { createHealth, type Health, type HealthReport, reportOf } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { watchExit } from './exit.js'
 import type * as ConsoleExporter from './exporter/console.js'
+import type * as Foreign from './foreign.js'
 import { isTaken, setGlobals } from './globals.js'
 import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
 import { setHttpRules } from './instrumentations/shared/http.js'
+import { KEY, type Making } from './making.js'
 import { createOtlpSink, type Destination } from './otlp.js'
+import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
+import { setIds } from './trace/ids.js'
 import { createPolicy } from './trace/passage.js'
 import { createSampler } from './trace/sampler.js'
+import { SAMPLED, type Span } from './trace/span.js'
 import { withoutStandIns, withStandIns } from './trace/stand-in.js'
 import { createTracerProvider, type TracerCore } from './trace/tracer.js'
 
+/** 'failed': of the spans that waited some were lost. 'timeout': some are still under way. */
+export type FlushResult = 'delivered' | 'failed' | 'timeout'
+
+/** Milliseconds to wait, at most; 30,000 without it. */
+export interface FlushOptions {
+  readonly timeoutMs?: number
+}
+
 /** Tracing, started. */
 export interface Running {
-  /** Resolves when every span that ended before has been delivered or given up. Never rejects. */
-  flush(): Promise<void>
-  /** Stops recording, then flushes. Never rejects. */
-  shutdown(): Promise<void>
+  /**
+   * Resolves when every span that ended before has been delivered or given up, or when the time is over. Never rejects
+   * (specification/trace/sdk.md#forceflush).
+   */
+  flush(options?: FlushOptions): Promise<FlushResult>
+  /** Stops recording, then flushes. Never rejects (specification/trace/sdk.md#shutdown). */
+  shutdown(options?: FlushOptions): Promise<FlushResult>
 }
 
 const nothing: Started = {
-  running: { flush: async () => {}, shutdown: async () => {} },
+  running: { flush: async () => 'delivered', shutdown: async () => 'delivered' },
   health: () => reportOf(createHealth(), 0, 0, { size: 0, inFlight: 0 }),
 }
 
-const KEY = Symbol.for('@org/trace')
-interface Started {
+const FLUSH_TIMEOUT_MS = 30_000
+
+const lostOf = ({ dropped }: Health): number => Object.values(dropped).reduce((sum, spans) => sum + spans, 0)
+
+interface Started extends Making {
   readonly running: Running
   health(): HealthReport
 }
@@ -53,8 +74,7 @@ export function startOnce(options?: Options): Running {
   }
   let started = nothing
   try {
-    const config = loadConfig(instrumentations, options)
-    started = start(config)
+    started = options === undefined ? start(loadConfig(instrumentations), {}) : startWith(options)
   } catch (error) {
     log.error('tracing could not be started: %s', error)
   }
@@ -75,8 +95,21 @@ export function init(options?: Options): Running {
 /** Counters of what happened to the spans of this thread, as they are now. Never throws. */
 export const health = (): HealthReport => (globals[KEY] ?? nothing).health()
 
-function start(config: Config): Started {
-  const propagator = createPropagator(config.propagators)
+// What there is to tell apart comes from code only.
+function startWith(options: Options): Started {
+  const { splitOptions, withResource } = require('./components.js') as typeof ComponentsOf
+  const { components, table, warnings } = splitOptions(options)
+  const config = withResource(loadConfig(instrumentations, table), components)
+  for (const warning of warnings) log.warn('%s', warning)
+  return start(config, components)
+}
+
+function start(config: Config, components: Components): Started {
+  const modules = config.instrumentationModules
+  const isForeign = Object.keys(components).length > 0 || modules.length > 0
+  const foreign = isForeign ? (require('./foreign.js') as typeof Foreign) : undefined
+  const own = components.propagator
+  const propagator = own && foreign ? foreign.fencedPropagator(own) : createPropagator(config.propagators)
   if (isTaken()) {
     if (!config.disabled)
       log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')
@@ -90,10 +123,14 @@ function start(config: Config): Started {
   }
 
   const counters = createHealth()
-  // Of several destinations the collector is the one that is reported on.
+  const theirs = foreign?.createForeign(components, config, counters)
+  const processors = theirs?.processors
+  // Of several destinations the application's own exporter, else the collector is the one that is reported on.
   const sinks = destinations(config).map((destination, at, all) =>
-    createOtlpSink(config, at === all.length - 1 ? counters : createHealth(), destination),
+    createOtlpSink(config, at === all.length - 1 && !theirs?.sink ? counters : createHealth(), destination),
   )
+  if (theirs?.sink !== undefined) sinks.push(theirs.sink)
+  if (components.idGenerator && foreign) setIds(foreign.idsOf(components.idGenerator))
   const console = config.exporters.includes('console') ? consoleSink() : undefined
   // Lambda freezes the process as soon as the invocation has its answer.
   const freezes = environment.AWS_LAMBDA_FUNCTION_NAME !== undefined
@@ -101,12 +138,23 @@ function start(config: Config): Started {
   const core: TracerCore = {
     propagator,
     sampler: createSampler(config.sampler),
+    decider: components.sampler as TracerCore['decider'],
     isLinked: createPolicy(config.async),
     host: {
       limits: config.limits,
       started: 0,
+      onStart: processors?.onStart,
+      onEnding: processors?.onEnding,
       onEnd(span) {
-        if (!open) return
+        if (!open) {
+          core.host.started--
+          return
+        }
+        processors?.onEnd(span as Span)
+        if ((span.traceFlags & SAMPLED) === 0) {
+          core.host.started--
+          return
+        }
         if (sinks.length === 0) counters.ended++
         for (let i = 0; i < sinks.length; i++) sinks[i]?.add(span)
         console?.add(span)
@@ -116,11 +164,12 @@ function start(config: Config): Started {
   }
   const definitions = enabled(config)
   setHttpRules(config.http)
-  setGlobals(
-    withStandIns(createTracerProvider(core), coveredBy(definitions)),
-    contextManager,
-    withoutStandIns(propagator),
-  )
+  // Code that has the SDK's provider in mind flushes and ends it.
+  const provider = Object.assign(withStandIns(createTracerProvider(core), coveredBy(definitions)), {
+    forceFlush: () => flush(),
+    shutdown: () => shutdown(),
+  })
+  setGlobals(provider, contextManager, withoutStandIns(propagator))
 
   const early = install(connect(definitions, config, core), report)
   if (early.length > 0 && isMainThread) {
@@ -130,18 +179,21 @@ function start(config: Config): Started {
     )
   }
 
+  foreign?.register([...(components.instrumentations ?? []), ...foreign.loadInstrumentations(modules)], provider)
+
   const healthNow = (): HealthReport =>
     reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
   watchExit(
     {
-      pending: () => sinks.some(sink => sink.pending()),
-      deliver: () => Promise.all(sinks.map(sink => sink.deliver())),
+      pending: () => sinks.some(sink => sink.pending()) || processors?.pending() === true,
+      deliver: () => Promise.all([processors?.flush(config.exitTimeoutMs), ...sinks.map(sink => sink.deliver())]),
       deliverNow(timeoutMs) {
         const until = performance.now() + timeoutMs
         for (const sink of sinks) sink.deliverNow(until - performance.now())
       },
       lastWords() {
         console?.flush()
+        processors?.lastWords()
         for (const sink of sinks) sink.lastWords()
         log.info('health: %j', healthNow())
       },
@@ -149,15 +201,24 @@ function start(config: Config): Started {
     config.exitTimeoutMs,
   )
 
-  const flush = async (): Promise<void> => {
+  async function flush({ timeoutMs = FLUSH_TIMEOUT_MS }: FlushOptions = {}): Promise<FlushResult> {
     console?.flush()
-    await Promise.all(sinks.map(sink => sink.flush()))
+    const before = lostOf(counters)
+    const all = Promise.all([processors?.flush(timeoutMs), ...sinks.map(sink => sink.flush())])
+    if (!(await within(timeoutMs, all, true))) return 'timeout'
+    return lostOf(counters) > before ? 'failed' : 'delivered'
   }
-  function shutdown(): Promise<void> {
+  async function shutdown(options: FlushOptions = {}): Promise<FlushResult> {
+    const again = !open
     open = false
-    return flush()
+    const result = await flush(options)
+    if (again) return result
+    const { timeoutMs = FLUSH_TIMEOUT_MS } = options
+    const all = Promise.all([processors?.shutdown(timeoutMs), ...sinks.map(sink => sink.shutdown?.())])
+    await within(timeoutMs, all, true)
+    return result
   }
-  return { running: { flush, shutdown }, health: healthNow }
+  return { running: { flush, shutdown }, core, health: healthNow }
 }
 
 /** What is written in this very turn comes first: at the end of a process it takes no time from the others. */

@@ -170,10 +170,10 @@ test('flush() delivers what has ended, shutdown() ends the recording; neither re
     spans.map(({ name }) => name),
     ['first', 'second'],
   )
-  assert.deepEqual([ended.stdout, lines], ['undefined\nundefined undefined\n', []])
+  assert.deepEqual([ended.stdout, lines], ['delivered\ndelivered delivered\n', []])
   const down = { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', TRACE_EXIT_TIMEOUT_MS: '200' }
   const lost = await run({ code, preload: 'none', env: down })
-  assert.equal(lost.ended.stdout, ended.stdout)
+  assert.equal(lost.ended.stdout, 'failed\ndelivered delivered\n')
 })
 
 test('in a thread of module loaders nothing is started', async t => {

@@ -83,18 +83,20 @@ test('both entries load, by require and by import, and share one state', () => {
   const withEnv = ['OTEL_TRACES_EXPORTER=none', 'OTEL_LOG_LEVEL=none', process.execPath]
   for (const flag of ['--import', '--require']) {
     const printed = exec('env', [...withEnv, flag, '@org/trace/register', 'app.mjs'])
-    assert.match(printed, /^(default,)?health,init(,module\.exports)? true true$/m)
+    assert.match(printed, /^(default,)?health,init,(module\.exports,)?recordError,traced true true$/m)
   }
 })
 
 test('its declarations resolve, from ES modules and from CommonJS', () => {
   const code = `
     const running: Running = init({ serviceName: 'shop' } satisfies Options)
-    const flushed: Promise<void> = running.flush()
+    const flushed: Promise<FlushResult> = running.flush()
+    const sum = traced('sum', (a: number, b: number): number => a + b)
+    const three: number = sum(1, 2)
     flushed.then(() => running.shutdown())
     // @ts-expect-error there is no such option
     init({ nonsense: 1 })`
-  const imports = `import { init, type Options, type Running } from '@org/trace'\nimport '@org/trace/register'`
+  const imports = `import { type FlushResult, init, type Options, type Running, traced } from '@org/trace'\nimport '@org/trace/register'`
   writeFileSync(join(folder, 'esm.mts'), imports + code)
   writeFileSync(join(folder, 'cjs.cts'), imports + code)
   const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', '']

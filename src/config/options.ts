@@ -223,6 +223,12 @@ export function createTable(definitions: readonly Definition[]) {
       'OTEL_NODE_DISABLED_INSTRUMENTATIONS',
       'Instrumentations not to use, even if they are enabled.',
     ),
+    instrumentationModules: row(
+      words,
+      [],
+      'TRACE_INSTRUMENTATIONS',
+      'Modules whose OpenTelemetry instrumentations are loaded and enabled, from the working directory on.',
+    ),
     instrumentations: Object.fromEntries(definitions.map(definition => [definition.name, rowsOf(definition)])),
   }
 }

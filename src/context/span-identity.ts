@@ -24,13 +24,17 @@ export abstract class IdentifiedSpan implements SpanIdentity {
   abstract readonly isRemote: boolean
 
   spanContext(): SpanContext {
-    const { traceId, spanId, traceFlags, traceState, isRemote } = this
-    const context: SpanContext = { traceId, spanId, traceFlags }
-    if (isRemote) context.isRemote = true
-    const state = traceState === undefined ? undefined : TraceState.parse(traceState)
-    if (state !== undefined) context.traceState = state
-    return context
+    return contextOf(this)
   }
+}
+
+/** An identity in the API's words. */
+export function contextOf({ traceId, spanId, traceFlags, traceState, isRemote }: SpanIdentity): SpanContext {
+  const context: SpanContext = { traceId, spanId, traceFlags }
+  if (isRemote) context.isRemote = true
+  const state = traceState === undefined ? undefined : TraceState.parse(traceState)
+  if (state !== undefined) context.traceState = state
+  return context
 }
 
 /** A span that records nothing and only carries an identity: unsampled, or remote. */

@@ -92,7 +92,7 @@ const span = message({
   16: one('flags', fixed32),
 })
 const scopeSpans = message({
-  1: one('scope', message({ 1: one('name', text), 2: one('version', text) })),
+  1: one('scope', message({ 1: one('name', text), 2: one('version', text), 3: attributes })),
   2: many('spans', span),
   3: one('schemaUrl', text),
 })

@@ -54,7 +54,7 @@ export function createProtoEncoder(
   let bytes = 0
 
   function chunkOf(scope: Scope): Chunk {
-    const content = JSON.stringify([scope.name, scope.version, scope.schemaUrl])
+    const content = JSON.stringify([scope.name, scope.version, scope.schemaUrl, scope.attributes])
     let chunk = byContent.get(content)
     if (chunk === undefined) {
       const head = encoded(() => writeScope(scope))
@@ -130,11 +130,12 @@ function writeResource(attributes: Attributes): void {
   close(start, MANY)
 }
 
-/** InstrumentationScope { name = 1, version = 2 } as field 1 of ScopeSpans. */
+/** InstrumentationScope { name = 1, version = 2, attributes = 3 } as field 1 of ScopeSpans. */
 function writeScope(scope: Scope): void {
   const start = open(0x0a, FEW)
   writeText(0x0a, scope.name)
   writeText(0x12, scope.version)
+  if (scope.attributes !== undefined) writeAttributes(0x1a, scope.attributes, Infinity, Infinity)
   close(start, FEW)
 }
 

@@ -23,8 +23,9 @@ function descriptorOf(target: object, key: PropertyKey): PropertyDescriptor | un
   return undefined
 }
 
+/** `wrapped`, with everything that `original` has. */
 // Express counts a handler's arguments to find error handlers; promisify looks for an own symbol.
-function resembling(wrapped: Function, original: Function): Function {
+export function resembling(wrapped: Function, original: Function): Function {
   for (const key of Reflect.ownKeys(original)) {
     Reflect.defineProperty(wrapped, key, Object.getOwnPropertyDescriptor(original, key) as PropertyDescriptor)
   }

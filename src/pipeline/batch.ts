@@ -5,23 +5,28 @@ import type { Health } from '../diagnostics/health.js'
 import { log } from '../diagnostics/log.js'
 import type { EndedSpan } from '../trace/span.js'
 
-/** One request's worth of encoded spans, in memory of its own. */
-export interface Batch {
-  readonly body: Uint8Array
+/** What one request carries: bytes, or what has a size as they have. */
+export interface Body {
+  readonly byteLength: number
+}
+
+/** One request's worth of spans, in memory of its own. */
+export interface Batch<B extends Body = Uint8Array> {
+  readonly body: B
   readonly spans: number
 }
 
 /** Keeps spans as the bytes that will be sent, not as objects. */
-export interface Encoder {
+export interface Encoder<B extends Body = Uint8Array> {
   /**
    * Encodes a span at once. Throws if the span cannot be read (a getter that throws, a name that is no string): it is
    * skipped, the others wait on.
    */
   append(span: EndedSpan): void
   /** All that is waiting, as one request; undefined if nothing is. */
-  take(): Batch | undefined
+  take(): Batch<B> | undefined
   /** Several of what was taken, as one request. */
-  join(bodies: readonly Uint8Array[]): Uint8Array
+  join(bodies: readonly B[]): B
   /** Waiting spans. */
   readonly spans: number
   /** Waiting bytes: the spans alone, without resource and scopes. */
@@ -29,11 +34,14 @@ export interface Encoder {
 }
 
 /** 'sent' and 'refused' are final; else the collector could not be reached in time, for the whole batch or for what is `left`. */
-export type Deliver = (body: Uint8Array, onWritten: () => void) => Promise<'sent' | 'refused' | Unsent>
+export type Deliver<B extends Body = Uint8Array> = (
+  body: B,
+  onWritten: () => void,
+) => Promise<'sent' | 'refused' | Unsent<B>>
 
-export interface Unsent {
+export interface Unsent<B extends Body = Uint8Array> {
   readonly reason: string
-  readonly left?: Batch
+  readonly left?: Batch<B>
 }
 
 export interface BatchOptions {
@@ -42,14 +50,14 @@ export interface BatchOptions {
   readonly maxExportBatchSize: number
 }
 
-export interface BatchQueue {
+export interface BatchQueue<B extends Body = Uint8Array> {
   add(span: EndedSpan): void
   /** True if anything waits or is on its way. */
   pending(): boolean
   /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
   flush(): Promise<void>
   /** Hands over all that no collector can have received, for a process that is going away. */
-  drain(): LastBatch[]
+  drain(): LastBatch<B>[]
   /** Spans that wait. */
   readonly size: number
   /** Spans on their way. */
@@ -57,7 +65,7 @@ export interface BatchQueue {
 }
 
 /** What is left when a process goes away. */
-export interface LastBatch extends Batch {
+export interface LastBatch<B extends Body = Uint8Array> extends Batch<B> {
   /** Counts the batch, once it is known whether a collector took it. */
   settle(taken: boolean): void
 }
@@ -68,18 +76,18 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const ANSWER_MS = 500
 export const MAX_QUEUE_BYTES = 32 * 1024 * 1024
 
-export function createBatchQueue(
-  encoder: Encoder,
-  deliver: Deliver,
+export function createBatchQueue<B extends Body>(
+  encoder: Omit<Encoder<B>, 'join'>,
+  deliver: Deliver<B>,
   options: BatchOptions,
   health: Health,
-): BatchQueue {
+): BatchQueue<B> {
   const { scheduleDelayMs, maxQueueSize, maxExportBatchSize } = options
   const background = suppressed(ROOT)
-  let ready: Batch[] = []
+  let ready: Batch<B>[] = []
   let readySpans = 0
   let readyBytes = 0
-  let underway: { batch: Batch; written: boolean; sinceMs: number; done: Promise<void> } | undefined
+  let underway: { batch: Batch<B>; written: boolean; sinceMs: number; done: Promise<void> } | undefined
   // When the process went away the collector had these, and no time yet to say so.
   let presumed = 0
   let timer: NodeJS.Timeout | undefined

@@ -1,14 +1,15 @@
 /** One call of an operation, from its start to its end, with a fence around everything that its author wrote. */
-import type { Context } from '@opentelemetry/api'
+import type { Attributes as ApiAttributes, Context } from '@opentelemetry/api'
 import { isSuppressed, PassingContext, ROOT, SPAN_KEY, spanOf, suppressed, withSpan } from '../context/context.js'
-import type { SilentSpan } from '../context/span-identity.js'
+import { contextOf, type SilentSpan } from '../context/span-identity.js'
 import { active, enter, run, runFresh } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
 import { headerGetter, headerSetter, lowerCaseGetter } from '../propagation/headers.js'
+import { type Decision, decide, leftOut, type Prospect } from './decide.js'
 import { page, TRACE_ID_BYTES } from './ids.js'
 import type { OpenCall, Operation, Settled } from './operation.js'
 import { identityOf, type Scope, Span, type SpanDraft, type SpanIdentity, type TracedSpan } from './span.js'
-import { drawIds, startSpan, type TracerCore } from './tracer.js'
+import { drawIds, started, startSpan, type TracerCore } from './tracer.js'
 import { UnsampledRoot } from './unsampled-root.js'
 
 const MAX_THROWS = 10
@@ -194,27 +195,55 @@ export function begin<M extends object>(
   // Sampling comes first: the path without a span is the most common one where sampling is used at all.
   const idAt = drawIds(parent)
   const bytes = page
-  if (left || !core.sampler(parent, bytes, idAt - TRACE_ID_BYTES)) {
-    const inherited = parent === undefined ? withSpan(context, new UnsampledRoot(bytes, idAt)) : context
+  let draft: SpanDraft | undefined
+  let decision: Decision | undefined
+  if (core.decider !== undefined && !left) {
+    draft = drafted(operation, call, guard)
+    if (draft === undefined) return undefined
+    const prospect = prospectOf(draft, context, parent, origin, bytes, idAt)
+    decision = decide(core.decider, prospect)
+    if (!decision.recorded) context = withSpan(context, leftOut(decision, prospect))
+  }
+  if (decision === undefined ? left || !core.sampler(parent, bytes, idAt - TRACE_ID_BYTES) : !decision.recorded) {
+    const unknown = parent === undefined && decision === undefined
+    const inherited = unknown ? withSpan(context, new UnsampledRoot(bytes, idAt)) : context
     if (!left) inject(core, operation, call, inherited, guard)
     if (!hidden && (inherited === caller || operation.inside === 'none')) return undefined
     const within = hidden ? suppressed(inherited) : inherited
     return new Opened(core, spanOf(inherited) as SilentSpan, within, caller, operation, call, guard)
   }
 
-  let draft: SpanDraft | undefined
-  try {
-    draft = operation.start(call)
-  } catch (error) {
-    caught(guard, 'start', error)
-  }
+  draft ??= drafted(operation, call, guard)
   if (draft === undefined) return undefined
 
-  const span = startSpan(core, scope, parent, draft, spanOf(context), undefined, idAt, bytes)
+  const span = startSpan(core, scope, parent, draft, spanOf(context), undefined, idAt, bytes, decision)
   if (origin !== undefined) span.linkTo(origin)
+  if (core.host.onStart !== undefined || decision !== undefined) started(core, span, context, decision)
   const own = withSpan(context, span)
   inject(core, operation, call, own, guard)
   return new Opened(core, span, hidden ? suppressed(own) : own, caller, operation, call, guard)
+}
+
+function drafted<M extends object>(operation: Operation<M>, call: M, guard: Guard): SpanDraft | undefined {
+  try {
+    return operation.start(call)
+  } catch (error) {
+    caught(guard, 'start', error)
+    return undefined
+  }
+}
+
+function prospectOf(
+  { name, kind, attributes }: SpanDraft,
+  context: Context,
+  parent: SpanIdentity | undefined,
+  origin: SpanIdentity | undefined,
+  bytes: Buffer,
+  idAt: number,
+): Prospect {
+  const set = Object.entries(attributes).filter(([, value]) => value !== undefined)
+  const links = origin === undefined ? [] : [{ context: contextOf(origin) }]
+  return { context, parent, bytes, idAt, name, kind, attributes: Object.fromEntries(set) as ApiAttributes, links }
 }
 
 function extracted<M extends object>(core: TracerCore, operation: Operation<M>, call: M, guard: Guard): Context {

@@ -20,6 +20,7 @@ export interface Scope {
   readonly name: string
   readonly version?: string | undefined
   readonly schemaUrl?: string | undefined
+  readonly attributes?: Attributes | undefined
 }
 
 export interface SpanEvent {

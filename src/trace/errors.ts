@@ -37,9 +37,26 @@ export const messageOf = (error: unknown): string => {
 export function exceptionAttributes(error: Exception): SemanticAttributes | undefined {
   if (typeof error === 'string') return { 'exception.message': error }
   if (error === null || typeof error !== 'object') return undefined
-  const { message, stack } = error
+  const { message } = error
+  const stack = stackOf(error)
   const attributes: SemanticAttributes = { 'exception.type': className(error) }
   if (message !== undefined) attributes['exception.message'] = String(message)
-  if (typeof stack === 'string') attributes['exception.stacktrace'] = stack
+  if (stack !== undefined) attributes['exception.stacktrace'] = stack
   return attributes
+}
+
+const MAX_CAUSES = 10
+
+/** The error's stack, and below it those of its causes. */
+function stackOf(error: object): string | undefined {
+  let { stack, cause } = error as { stack?: unknown; cause?: unknown }
+  if (typeof stack !== 'string') return undefined
+  const seen = new Set<unknown>([error])
+  while (cause !== undefined && cause !== null && !seen.has(cause) && seen.size <= MAX_CAUSES) {
+    seen.add(cause)
+    const told = typeof cause === 'object' ? (cause as { stack?: unknown }).stack : cause
+    stack += `\nCaused by: ${typeof told === 'string' ? told : messageOf(cause)}`
+    cause = typeof cause === 'object' ? (cause as { cause?: unknown }).cause : undefined
+  }
+  return stack as string
 }

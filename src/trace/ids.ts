@@ -1,5 +1,6 @@
-/** Random trace and span ids: drawn as bytes, and made into lower-case hexadecimal text only where somebody reads it. */
+/** Trace and span ids: drawn as random bytes, and made into lower-case hexadecimal text only where somebody reads it. */
 import type * as Crypto from 'node:crypto'
+import { RANDOM } from '../context/span-identity.js'
 
 export const TRACE_ID_BYTES = 16
 export const SPAN_ID_BYTES = 8
@@ -16,6 +17,10 @@ export let page: Buffer = Buffer.alloc(0)
  * Context, sections 3.2.2.3 and 3.2.2.4): ids that begin with three zero bytes are drawn again.
  */
 export function draw(bytes: number): number {
+  if (drawOther !== undefined) {
+    page = drawOther(bytes)
+    return 0
+  }
   if (end + bytes > PAGE_BYTES) {
     // Loaded with the first id: it was a tenth of what a start added (Node 24). A slow buffer, as a pooled one would keep 8 KiB of others.
     const { randomFillSync } = require('node:crypto') as typeof Crypto
@@ -25,6 +30,17 @@ export function draw(bytes: number): number {
   const at = end
   end += bytes
   return isZero(at) || isZero(end - SPAN_ID_BYTES) ? draw(bytes) : at
+}
+
+let drawOther: ((bytes: number) => Buffer) | undefined
+
+/** The flags that say how the trace ids of this process are made (W3C Trace Context Level 2, section 3.2.2.5). */
+export let idFlags: number = RANDOM
+
+/** From now on ids are what `generate` returns, which nobody knows to be random. */
+export function setIds(generate: (bytes: number) => Buffer): void {
+  drawOther = generate
+  idFlags = 0
 }
 
 const isZero = (at: number): boolean =>

@@ -2,6 +2,7 @@
 import type {
   Attributes as ApiAttributes,
   Span as ApiSpan,
+  Context,
   Exception,
   Link,
   SpanStatus,
@@ -61,6 +62,10 @@ export interface SpanHost {
   /** How many spans were made. */
   started: number
   onEnd(span: EndedSpan): void
+  /** Where the application's own processors listen (specification/trace/sdk.md#span-processor). */
+  readonly onStart?: ((span: Span, parent: Context) => void) | undefined
+  /** While the span can still be changed. */
+  readonly onEnding?: ((span: Span) => void) | undefined
 }
 
 export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSpan {
@@ -298,7 +303,12 @@ export class Span extends IdentifiedSpan implements ApiSpan, TracedSpan, EndedSp
     if (this.endMs !== 0) return
     const endMs = time === undefined ? now(this.anchor) : toMs(time, this.anchor)
     // A span never ends before its start, whatever time the application gives.
-    this.endMs = endMs < this.startMs ? this.startMs : endMs
+    const notBefore = endMs < this.startMs ? this.startMs : endMs
+    if (this.host.onEnding !== undefined) {
+      this.host.onEnding(this)
+      if (this.endMs !== 0) return
+    }
+    this.endMs = notBefore
     this.host.onEnd(this)
   }
 }

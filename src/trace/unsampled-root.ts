@@ -1,6 +1,6 @@
 /** The root span of a trace that is not recorded: what an unsampled request costs, so nothing is made before it is read. */
-import { RANDOM, SilentSpan } from '../context/span-identity.js'
-import { spanIdText, TRACE_ID_BYTES, traceIdText } from './ids.js'
+import { SilentSpan } from '../context/span-identity.js'
+import { idFlags, spanIdText, TRACE_ID_BYTES, traceIdText } from './ids.js'
 
 export class UnsampledRoot extends SilentSpan {
   private traceText: string | undefined = undefined
@@ -24,9 +24,8 @@ export class UnsampledRoot extends SilentSpan {
     return this.spanText
   }
 
-  // The low 56 bits of a trace id that we made are random (W3C Trace Context Level 2, section 3.2.2.5).
   get traceFlags(): number {
-    return RANDOM
+    return idFlags
   }
 
   get traceState(): undefined {

@@ -254,6 +254,7 @@ const cases: Record<string, Case> = {
     good: [...lists('pg').good, ['none', []]],
   },
   OTEL_NODE_DISABLED_INSTRUMENTATIONS: lists('aws-sdk'),
+  TRACE_INSTRUMENTATIONS: { good: [['one, ./two.js,one', ['one', './two.js']]], bad: [','] },
   TRACE_PG_PARAMETERS: booleans,
   TRACE_AWS_SDK_LAYERS: choice('all', 'none'),
   TRACE_AWS_SDK_MAX_LENGTH: counts(0),
@@ -410,6 +411,7 @@ test('nothing given is the defaults, without a word', () => {
     exitTimeoutMs: 2000,
     enabledInstrumentations: undefined,
     disabledInstrumentations: [],
+    instrumentationModules: [],
     instrumentations: {
       pg: { parameters: false },
       'aws-sdk': { layers: 'handler', maxLength: 10, captureHeaders: [], label: 'none' },
@@ -459,6 +461,7 @@ const inCode: Record<string, unknown> = {
   exitTimeoutMs: 0,
   enabledInstrumentations: ['http'],
   disabledInstrumentations: ['pg'],
+  instrumentationModules: ['coded'],
   'instrumentations.pg.parameters': true,
   'instrumentations.aws-sdk.layers': 'all',
   'instrumentations.aws-sdk.maxLength': 12,

@@ -155,7 +155,10 @@ export async function createCollector(options: CollectorOptions = {}) {
       assert.match(headers['content-type'] ?? '', /^application\/(x-protobuf|json)$/)
       accept(request, behaviour)
     }
-    const body = behaviour.body ?? (partial && partialBody(partial, headers['content-type'] === 'application/json'))
+    const isJson = headers['content-type'] === 'application/json'
+    // An empty message is no bytes in protobuf, and an empty object in JSON.
+    const empty = isJson ? '{}' : undefined
+    const body = behaviour.body ?? (partial ? partialBody(partial, isJson) : empty)
     res.writeHead(status, tear ? { ...type, 'content-length': '1000' } : type)
     if (tear) res.write('half', () => req.socket.resetAndDestroy())
     else if (endless) pour(() => res.write(Buffer.alloc(100_000)), res)
