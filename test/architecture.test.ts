@@ -23,7 +23,7 @@ const floors: Record<string, Floor> = {
   context: { values: [] },
   propagation: { values: ['context', 'diagnostics'] },
   hooks: { values: ['diagnostics'] },
-  config: { values: ['diagnostics'] },
+  config: { values: ['diagnostics'], types: ['semconv'] },
   trace: { values: ['context', 'diagnostics', 'propagation/headers'], types: ['semconv'] },
   // What the batch sends makes no spans: it runs in a suppressed context.
   pipeline: { values: ['context', 'diagnostics'], types: ['trace', 'semconv'] },

@@ -50,15 +50,16 @@ export function readConfig(
     warnings.push(hint === undefined ? text : `${text}; ${hint}`)
   }
   const table = createTable(definitions)
-  const { files, notes, ...outside } = sourcesOf(table, env)
+  const { files, notes, wanted, ...outside } = sourcesOf(table, env)
   const code = options === undefined ? [] : [{ value: options, place: inCode }]
   const { serviceName, batch, otlp, ...rest } = valuesOf(table, code, files, '', outside.env, warn) as Read
   return {
     config: frozen({
       ...rest,
-      ...service(serviceName ?? rest.resourceAttributes['service.name']),
+      ...service(serviceName ?? nameAmong(rest.resourceAttributes)),
       batch: fitting(batch, warn),
       otlp: addressed(otlp, warn),
+      ...(wanted.length > 0 && { wanted }),
     }),
     warnings,
     notes,
@@ -72,6 +73,9 @@ type Read = Omit<Config, 'serviceName' | 'otlp'> & {
   serviceName: string | undefined
   otlp: Omit<Config['otlp'], 'endpoint'> & { endpoint: string | undefined }
 }
+
+const nameAmong = ({ 'service.name': name }: Config['resourceAttributes']): string | undefined =>
+  name === undefined ? undefined : String(name)
 
 function service(named: string | undefined): { serviceName: string; serviceVersion?: string } {
   if (named) return { serviceName: named }

@@ -1,7 +1,20 @@
 /** The table of options: one row each, from which come the types, the reading of them and their documentation. */
 import type { LogLevel } from '../diagnostics/log.js'
+import type { Wanted } from './file/given.js'
 import { compression, endpoint, GRPC_ENDPOINT, HTTP_ENDPOINT, headers, pemFile, proxyUrl, TRACES_PATH } from './otlp.js'
-import { boolean, choice, count, limit, milliseconds, names, namesOrNone, pairs, ratio, text, words } from './parse.js'
+import {
+  attributes,
+  boolean,
+  choice,
+  count,
+  limit,
+  milliseconds,
+  names,
+  namesOrNone,
+  ratio,
+  text,
+  words,
+} from './parse.js'
 import { type Definition, type Row, row, rowsOf } from './row.js'
 
 const SAMPLERS = [
@@ -15,8 +28,6 @@ const SAMPLERS = [
 
 const LOG_LEVELS: readonly LogLevel[] = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all']
 
-const resourceAttributes = pairs('name=value pairs, percent-encoded', name => name)
-
 const bothOtlp = (name: string): string[] => [`OTEL_EXPORTER_OTLP_TRACES_${name}`, `OTEL_EXPORTER_OTLP_${name}`]
 
 const ALL_COUNTS = 'OTEL_ATTRIBUTE_COUNT_LIMIT'
@@ -29,7 +40,7 @@ const fixed = {
     "Name of the service. Without it: `service.name` of the resource attributes, the `name` in the application's package.json, or `unknown_service:node`.",
   ),
   resourceAttributes: row(
-    resourceAttributes,
+    attributes,
     {},
     'OTEL_RESOURCE_ATTRIBUTES',
     'What else describes the service; wins over what is detected.',
@@ -243,6 +254,8 @@ export interface Config extends Omit<Values<AllRows>, 'serviceName' | 'otlp'> {
   readonly serviceName: string
   /** In the package.json that the service is named after, if it is. */
   readonly serviceVersion?: string
+  /** Components of the application that a configuration file names, if it does. */
+  readonly wanted?: readonly Wanted[]
 }
 
 /** What `init` takes: each option wins over the environment, and over its default. */

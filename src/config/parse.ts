@@ -1,5 +1,7 @@
 /** How text from the environment and values from code become typed values. */
 
+import type { AttributeValue } from '../semconv.js'
+
 /** Says that a part of a value is left out; `key` names the part of a value from code. */
 export type Complain = (part: unknown, key?: string) => void
 
@@ -172,6 +174,31 @@ export function pairs(
     merge: (over, under) => ({ ...under, ...over }),
   }
 }
+
+/** Attributes by name: of text in the environment, elsewhere also of numbers, booleans, and lists of one of these. */
+export const attributes: Kind<Readonly<Record<string, AttributeValue>>> = {
+  ...pairs('name=value pairs, percent-encoded', name => name),
+  check(value, complain) {
+    if (!isObject(value) || Array.isArray(value)) return undefined
+    const entries = Object.keys(value).flatMap(key => {
+      const item = value[key]
+      if (item === undefined) return []
+      const own = attributeOf(item)
+      if (own === undefined || key === '') complain(item, key)
+      return own === undefined || key === '' ? [] : [[key, own] as const]
+    })
+    return Object.fromEntries(entries)
+  },
+}
+
+function attributeOf(value: unknown): AttributeValue | undefined {
+  if (!Array.isArray(value)) return isPrimitive(value) ? value : undefined
+  const items = [...value]
+  return items.every(item => isPrimitive(item) && typeof item === typeof items[0]) ? items : undefined
+}
+
+const isPrimitive = (value: unknown): value is string | number | boolean =>
+  typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
 
 function decoded(pair: string): [string, string] | undefined {
   const equals = pair.indexOf('=')

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 import { applicationFolders } from './application.js'
+import type { Wanted } from './file/given.js'
+import type * as ConfigFile from './file/index.js'
 import type * as OwnFile from './own-file.js'
 import { isRow, rowsWithPaths, type Table } from './row.js'
 import type * as Variables from './variables.js'
@@ -28,27 +30,49 @@ export interface Sources {
   /** The first wins. */
   readonly files: readonly Source[]
   readonly notes: readonly Note[]
+  /** Components of the application that a file names. */
+  readonly wanted: readonly Wanted[]
 }
 
 type OptionTable = Table & { readonly instrumentations: Table }
 
 /** Never throws. */
 export function sourcesOf(table: OptionTable, env: Environment): Sources {
-  const explained = understood(table, env)
+  const outside = understood(table, env)
   const file = ownFile(env)
-  if (file === undefined) return { ...explained, files: [] }
+  if (file === undefined) return outside
   const { readOwnFile } = require('./own-file.js') as typeof OwnFile
   const { source, error } = readOwnFile(file)
-  const notes = error === undefined ? explained.notes : [...explained.notes, { level: 'error' as const, text: error }]
-  return { env: explained.env, files: source === undefined ? [] : [source], notes }
+  return {
+    ...outside,
+    files: source === undefined ? outside.files : [...outside.files, source],
+    notes: error === undefined ? outside.notes : [...outside.notes, { level: 'error', text: error }],
+  }
 }
 
-function understood(table: OptionTable, env: Environment): { env: Environment; notes: readonly Note[] } {
+function understood(table: OptionTable, env: Environment): Sources {
   const unknown = Object.keys(env).filter(name => name.startsWith('OTEL_') && !hasVariable(table, name))
-  if (unknown.length === 0) return { env, notes: [] }
+  if (unknown.length === 0) return { env, files: [], notes: [], wanted: [] }
+  const configFile = CONFIG_FILE.find(name => env[name]?.trim())
+  if (configFile !== undefined) return declared(configFile, table, env)
   const known = new Set(rowsWithPaths(table).flatMap(([, row]) => row.env))
   const { explain } = require('./variables.js') as typeof Variables
-  return explain(unknown, env, known, Object.keys(table.instrumentations))
+  return { ...explain(unknown, env, known, Object.keys(table.instrumentations)), files: [], wanted: [] }
+}
+
+const CONFIG_FILE = ['OTEL_CONFIG_FILE', 'OTEL_EXPERIMENTAL_CONFIG_FILE'] as const
+
+/** Other variables of OpenTelemetry count where the file refers to them only (specification/configuration/sdk-environment-variables.md). */
+function declared(variable: string, table: OptionTable, env: Environment): Sources {
+  const { readConfigFile } = require('./file/index.js') as typeof ConfigFile
+  const { source, notes, wanted } = readConfigFile((env[variable] as string).trim(), env, table)
+  const old = `${variable} is deprecated; use ${CONFIG_FILE[0]}`
+  return {
+    env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OTEL_'))),
+    files: source === undefined ? [] : [source],
+    notes: variable === CONFIG_FILE[0] ? notes : [{ level: 'warn', text: old }, ...notes],
+    wanted,
+  }
 }
 
 // For the few names of most processes 0.1 ms, where a set of all that are known takes 0.4 (Node 20).
