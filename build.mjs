@@ -47,6 +47,8 @@ const parts = new Map([
   ['src/foreign.ts', 'foreign.js'],
   ['src/hooks/import.ts', 'import.js'],
   ['src/instrumentations/shared/captured-headers.ts', 'captured-headers.js'],
+  ['src/remote-sampling.ts', 'jaeger-remote.js'],
+  ['src/sampling/index.ts', 'sampling.js'],
   ['src/spooling.ts', 'spooling.js'],
   ['src/wanted.ts', 'wanted.js'],
   ...instrumentations

@@ -22,9 +22,11 @@ import { createOtlpSink, type Destination } from './otlp.js'
 import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
+import type * as RemoteSampling from './remote-sampling.js'
+import type * as Sampling from './sampling/index.js'
 import { setIds } from './trace/ids.js'
 import { createPolicy } from './trace/passage.js'
-import { createSampler } from './trace/sampler.js'
+import { alwaysOn, createSampler, isSamplerName, rootStateOf } from './trace/sampler.js'
 import { SAMPLED, type Span } from './trace/span.js'
 import { withoutStandIns, withStandIns } from './trace/stand-in.js'
 import { createTracerProvider, type TracerCore } from './trace/tracer.js'
@@ -146,11 +148,14 @@ function start(config: Config, components: Components): Started {
   const console = config.exporters.includes('console') ? consoleSink() : undefined
   // Lambda freezes the process as soon as the invocation has its answer.
   const freezes = environment.AWS_LAMBDA_FUNCTION_NAME !== undefined
+  const { name, ratio } = config.sampler
+  const remote = name.endsWith('jaeger_remote') && !components.sampler ? remoteSampler(config) : undefined
   let open = true
   const core: TracerCore = {
     propagator,
-    sampler: createSampler(config.sampler),
-    decider: components.sampler as TracerCore['decider'],
+    sampler: isSamplerName(name) ? createSampler({ name, ratio }) : alwaysOn,
+    rootState: rootStateOf(config.sampler),
+    decider: (components.sampler as TracerCore['decider']) ?? (name === 'traceidratio' ? traceIdRatio(ratio) : remote),
     isLinked: createPolicy(config.async),
     host: {
       limits: config.limits,
@@ -223,6 +228,7 @@ function start(config: Config, components: Components): Started {
   async function shutdown(options: FlushOptions = {}): Promise<FlushResult> {
     const again = !open
     open = false
+    remote?.shutdown()
     const result = await flush(options)
     if (again) return result
     const { timeoutMs = FLUSH_TIMEOUT_MS } = options
@@ -240,6 +246,12 @@ const destinations = ({ exporters }: Config): Destination[] =>
 function enabled({ enabledInstrumentations: only, disabledInstrumentations: without }: Config): Instrumentation[] {
   return instrumentations.filter(({ name }) => (only?.includes(name) ?? true) && !without.includes(name))
 }
+
+// Files of their own: the other samplers decide by parent and trace id alone.
+const traceIdRatio = (ratio: number): ReturnType<typeof Sampling.createTraceIdRatio> =>
+  (require('./sampling/index.js') as typeof Sampling).createTraceIdRatio(ratio)
+const remoteSampler = (config: Config): ReturnType<typeof RemoteSampling.createRemoteSampler> =>
+  (require('./remote-sampling.js') as typeof RemoteSampling).createRemoteSampler(config)
 
 // A file of its own, that few applications load: the properties of Unicode that it knows cost 1 ms.
 function consoleSink(): ReturnType<typeof ConsoleExporter.createConsoleSink> {

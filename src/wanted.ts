@@ -1,21 +1,26 @@
-/** Components that a configuration file names, made by what the application has registered. */
+/** Components that a configuration file names, made: by what the application has registered, or as samplers of ours. */
 import type { TextMapPropagator } from '@opentelemetry/api'
 import type { Components, Propagator, Resource } from './components.js'
 import type { Wanted } from './config/file/given.js'
 import type * as ConfigFile from './config/file/index.js'
 import type { Config } from './config/options.js'
+import { createDeclaredSampler } from './declared-sampler.js'
 import { log } from './diagnostics/log.js'
 import { createPropagator } from './propagation/index.js'
 
 /** In the shape that `init` takes objects in; what cannot be made is said, and left out. */
 export function createComponents(wanted: readonly Wanted[], config: Config): Record<keyof Components, unknown> {
-  const { createWanted } = require('./config/file/index.js') as typeof ConfigFile
+  const { createOwn } = require('./config/file/index.js') as typeof ConfigFile
+  const create = (component: Wanted): unknown =>
+    'sampler' in component
+      ? createDeclaredSampler(component.sampler, (name, properties) => createOwn({ kind: 'Sampler', name, properties }))
+      : createOwn(component)
   const made = new Map<Wanted['kind'], unknown[]>()
   for (const component of wanted) {
     try {
-      made.set(component.kind, [...(made.get(component.kind) ?? []), createWanted(component)])
+      made.set(component.kind, [...(made.get(component.kind) ?? []), create(component)])
     } catch (error) {
-      log.error('%s', (error as Error).message)
+      log.error('%s: %s', component.from, error instanceof Error ? error.message : error)
     }
   }
   const propagators = made.get('TextMapPropagator') as Propagator[] | undefined

@@ -13,7 +13,17 @@ interface Floor {
 }
 
 const BELOW_ALL = ['diagnostics', 'semconv', 'version']
-const PARTS = ['context', 'propagation', 'hooks', 'config', 'trace', 'pipeline', 'exporter', 'instrumentations']
+const PARTS = [
+  'context',
+  'propagation',
+  'hooks',
+  'config',
+  'trace',
+  'sampling',
+  'pipeline',
+  'exporter',
+  'instrumentations',
+]
 
 /** What each folder may import besides itself; the longest name that fits a file counts. From the bottom up. */
 const floors: Record<string, Floor> = {
@@ -25,6 +35,8 @@ const floors: Record<string, Floor> = {
   hooks: { values: ['diagnostics'] },
   config: { values: ['diagnostics'], types: ['semconv'] },
   trace: { values: ['context', 'diagnostics', 'propagation/headers'], types: ['semconv'] },
+  // Asks a server for its strategy in a suppressed context; the threshold of a ratio is the hot path's as well.
+  sampling: { values: ['context', 'diagnostics', 'version', 'trace/threshold'], types: ['trace'] },
   // What the batch sends makes no spans: it runs in a suppressed context.
   pipeline: { values: ['context', 'diagnostics'], types: ['trace', 'semconv'] },
   exporter: { values: ['diagnostics', 'version'], types: ['trace', 'semconv'] },

@@ -150,7 +150,7 @@ test('components that are not registered, throw, or are of no shape are said and
   assert.equal(code, 0)
   assert.equal(spans.length, 1)
   assert.deepEqual(lines.slice(1), [
-    '[@org/trace] error: FILE:9: tracer_provider.processors[1].absent: no SpanProcessor of this name is registered (registerComponent)',
+    '[@org/trace] error: FILE:9: tracer_provider.processors[1].absent: no SpanProcessor called absent is registered (registerComponent)',
     '[@org/trace] error: FILE:10: tracer_provider.processors[2].throwing: not today',
     '[@org/trace] warn: of the configuration file, spanProcessors.0: ignored, expected an object with onStart, onEnd, forceFlush, shutdown',
   ])
@@ -186,4 +186,65 @@ test('parseConfigFile reads a file or a text, with the environment in it, and ne
   assert.deepEqual(missing, { errors: ['/nowhere.yaml cannot be read (ENOENT)'], warnings: [] })
   for (const other of others) assert.deepEqual(other, { errors: ['expected a path or a text'], warnings: [] })
   assert.deepEqual(wrong, { errors: ['text:2: disabled: expected true or false, found 5'], warnings: [] })
+})
+
+/** Starts spans: roots, and children of parents elsewhere that are sampled or not. */
+const TREE = `
+  const { trace, context, TraceFlags, ROOT_CONTEXT, SpanKind } = require('@opentelemetry/api')
+  const tracer = trace.getTracer('t')
+  const parent = traceFlags => trace.setSpanContext(ROOT_CONTEXT, { traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8), traceFlags, isRemote: true })
+  const start = (name, options, from) => tracer.startSpan(name, options, from).end()
+  start('root', {}, ROOT_CONTEXT)
+  start('server', { kind: SpanKind.SERVER, attributes: { path: '/health' } }, ROOT_CONTEXT)
+  start('sampled', {}, parent(TraceFlags.SAMPLED))
+  start('unsampled', {}, parent(TraceFlags.NONE))`
+
+const samplersOfFiles: Record<string, [sampler: string, kept: string[]]> = {
+  'parent based, with delegates': [
+    `parent_based: { root: { always_off: }, remote_parent_not_sampled: { always_on: } }`,
+    ['sampled', 'unsampled'],
+  ],
+  'rules, composed': [
+    `composite/development:
+      rule_based:
+        rules:
+          - { attribute_patterns: { key: path, included: ['/h*'] }, sampler: { always_off: } }
+          - { parent: [none], sampler: { probability: { ratio: 1 } } }
+          - { sampler: { parent_threshold: { root: { always_off: } } } }`,
+    ['root', 'sampled'],
+  ],
+  'by parent, composed': [
+    `composite/development: { parent_based: { root: { always_on: }, remote_parent_sampled: { always_off: } } }`,
+    ['root', 'server'],
+  ],
+  'probability of nothing': [`probability/development: { ratio: 0 }`, []],
+  'a sampler of the application below one of ours': [
+    `parent_based: { root: { named: { name: server } }, remote_parent_sampled: { always_off: } }`,
+    ['server'],
+  ],
+  'remote, with what it does before it has an answer': [
+    `jaeger_remote/development: { endpoint: 'http://127.0.0.1:1/sampling', interval: 60000, initial_sampler: { always_on: } }`,
+    ['root', 'sampled', 'server', 'unsampled'],
+  ],
+}
+
+for (const [what, [sampler, kept]] of Object.entries(samplersOfFiles)) {
+  test(`a sampler of a file: ${what}`, async () => {
+    const { code, stderr, spans } = await run(`${OTLP}  sampler:\n    ${sampler}\n`, {
+      code: TREE,
+      flags: ['--require', preload(), '--require', join(root, 'dist/register.js')],
+      preload: 'none',
+      env: { OTEL_LOG_LEVEL: 'none' },
+    })
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(spans.map(({ name }) => name).sort(), kept)
+  })
+}
+
+test('a sampler of a file that the application has not is said, and the default decides', async () => {
+  const { lines, spans } = await run(`${OTLP}  sampler: { parent_based: { root: { absent: } } }\n`, { code: TREE })
+  assert.deepEqual(lines, [
+    '[@org/trace] error: FILE:9: tracer_provider.sampler.parent_based: no Sampler called absent is registered (registerComponent)',
+  ])
+  assert.deepEqual(spans.map(({ name }) => name).sort(), ['root', 'sampled', 'server'])
 })

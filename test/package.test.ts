@@ -91,21 +91,23 @@ test('both entries load, by require and by import, and share one state', () => {
     const printed = exec('env', [...withEnv, flag, '@org/trace/register', 'app.mjs'])
     assert.match(
       printed,
-      /^(default,)?health,init,(module\.exports,)?parseConfigFile,recordError,registerComponent,traced true true$/m,
+      /^(default,)?health,init,(module\.exports,)?parseConfigFile,recordError,registerComponent,samplers,traced true true$/m,
     )
   }
 })
 
 test('its declarations resolve, from ES modules and from CommonJS', () => {
   const code = `
-    const running: Running = init({ serviceName: 'shop' } satisfies Options)
+    const rules: SamplingRule[] = [{ spanKinds: ['server'], sampler: samplers.probability(0.1) }]
+    const sampler: Sampler = samplers.parentBased({ root: samplers.ruleBased(rules) })
+    const running: Running = init({ serviceName: 'shop', sampler } satisfies Options)
     const flushed: Promise<FlushResult> = running.flush()
     const sum = traced('sum', (a: number, b: number): number => a + b)
     const three: number = sum(1, 2)
     flushed.then(() => running.shutdown())
     // @ts-expect-error there is no such option
     init({ nonsense: 1 })`
-  const imports = `import { type FlushResult, init, type Options, type Running, traced } from '@org/trace'\nimport '@org/trace/register'`
+  const imports = `import { type FlushResult, init, type Options, type Running, type Sampler, type SamplingRule, samplers, traced } from '@org/trace'\nimport '@org/trace/register'`
   writeFileSync(join(folder, 'esm.mts'), imports + code)
   writeFileSync(join(folder, 'cjs.cts'), imports + code)
   const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', '']

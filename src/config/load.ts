@@ -6,6 +6,7 @@ import { type Config, createTable, type Options } from './options.js'
 import { GRPC_ENDPOINT, HTTP_ENDPOINT, isHostAndPort } from './otlp.js'
 import { type Complain, isObject } from './parse.js'
 import { type Definition, isRow, type Row, type Table } from './row.js'
+import { divideArgument, SAMPLER_ARGUMENT } from './sampler.js'
 import { nameOf, show, used } from './show.js'
 import { type Environment, type Note, type Source, sourcesOf } from './sources.js'
 import type * as Variables from './variables.js'
@@ -52,7 +53,9 @@ export function readConfig(
   const table = createTable(definitions)
   const { files, notes, wanted, ...outside } = sourcesOf(table, env)
   const code = options === undefined ? [] : [{ value: options, place: inCode }]
-  const { serviceName, batch, otlp, ...rest } = valuesOf(table, code, files, '', outside.env, warn) as Read
+  const variables =
+    outside.env[SAMPLER_ARGUMENT] === undefined ? outside.env : forSampler(table, code, files, outside.env, warn)
+  const { serviceName, batch, otlp, ...rest } = valuesOf(table, code, files, '', variables, warn) as Read
   return {
     config: frozen({
       ...rest,
@@ -67,6 +70,19 @@ export function readConfig(
 }
 
 const inCode = (path: string): string => path || 'options'
+
+/** The argument is read as the sampler wants it. */
+function forSampler(
+  table: ReturnType<typeof createTable>,
+  code: readonly Source[],
+  files: readonly Source[],
+  env: Environment,
+  warn: Warn,
+): Environment {
+  const named = (sources: readonly Source[]): readonly Source[] => partsOf(partsOf(sources, 'sampler'), 'name')
+  const name = valueOfRow(table.sampler.name, 'sampler.name', named(code), named(files), env, () => {})
+  return divideArgument(env, name, (value, expected) => warn(SAMPLER_ARGUMENT, show(value), expected, 'the others'))
+}
 
 /** What the table says, before one row knows of another. */
 type Read = Omit<Config, 'serviceName' | 'otlp'> & {

@@ -2,29 +2,9 @@
 import type { LogLevel } from '../diagnostics/log.js'
 import type { Wanted } from './file/given.js'
 import { compression, endpoint, GRPC_ENDPOINT, HTTP_ENDPOINT, headers, pemFile, proxyUrl, TRACES_PATH } from './otlp.js'
-import {
-  attributes,
-  boolean,
-  choice,
-  count,
-  limit,
-  milliseconds,
-  names,
-  namesOrNone,
-  ratio,
-  text,
-  words,
-} from './parse.js'
+import { attributes, boolean, choice, count, limit, milliseconds, names, namesOrNone, text, words } from './parse.js'
 import { type Definition, type Row, row, rowsOf } from './row.js'
-
-const SAMPLERS = [
-  'always_on',
-  'always_off',
-  'traceidratio',
-  'parentbased_always_on',
-  'parentbased_always_off',
-  'parentbased_traceidratio',
-] as const
+import { sampler } from './sampler.js'
 
 const LOG_LEVELS: readonly LogLevel[] = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all']
 
@@ -57,10 +37,7 @@ const fixed = {
     'OTEL_TRACES_EXPORTER',
     'Where finished spans go: to a collector, as waterfalls to standard error, as OTLP JSON to standard output or to a file.',
   ),
-  sampler: {
-    name: row(choice(SAMPLERS), 'parentbased_always_on', 'OTEL_TRACES_SAMPLER', 'Which traces are recorded.'),
-    ratio: row(ratio, 1, 'OTEL_TRACES_SAMPLER_ARG', 'Share of traces that the two ratio samplers record.'),
-  },
+  sampler,
   propagators: row(
     namesOrNone(['tracecontext', 'baggage']),
     ['tracecontext', 'baggage'],

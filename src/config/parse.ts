@@ -53,16 +53,20 @@ export const limit: Kind<number> = {
   check: value => (value === Number.POSITIVE_INFINITY ? value : whole(value, 0, Number.MAX_SAFE_INTEGER)),
 }
 
-/** Milliseconds, from 0 to what a timer can wait. */
-export const milliseconds: Kind<number> = {
-  expected: `milliseconds from 0 to ${MAX_TIMER_MS}, in the environment also 250ms or 5s`,
+/** Milliseconds, up to what a timer can wait. */
+const duration = (min: number): Kind<number> => ({
+  expected: `milliseconds from ${min} to ${MAX_TIMER_MS}, in the environment also 250ms or 5s`,
   parse(given) {
     const [, digits, unit] = /^(\d+)(ms|s)?$/i.exec(given) ?? []
     if (digits === undefined) return undefined
-    return whole(Number(digits) * (unit?.toLowerCase() === 's' ? 1000 : 1), 0, MAX_TIMER_MS)
+    return whole(Number(digits) * (unit?.toLowerCase() === 's' ? 1000 : 1), min, MAX_TIMER_MS)
   },
-  check: value => whole(value, 0, MAX_TIMER_MS),
-}
+  check: value => whole(value, min, MAX_TIMER_MS),
+})
+
+export const milliseconds = duration(0)
+/** Between one time and the next. */
+export const interval = duration(1)
 
 const share = (value: unknown): number | undefined =>
   typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined
@@ -215,6 +219,12 @@ export function httpUrl(given: unknown): URL | undefined {
   if (typeof given !== 'string') return undefined
   const url = new URL(given)
   return url.protocol === 'http:' || url.protocol === 'https:' ? url : undefined
+}
+
+export const url: Kind<string> = {
+  expected: 'an http or https URL',
+  parse: given => httpUrl(given)?.href,
+  check: value => httpUrl(value)?.href,
 }
 
 /** The text of a URL, well-formed or not, without what may be a password or a key. */

@@ -1,5 +1,6 @@
-/** Which traces are recorded: the standard samplers (specification/trace/sdk.md#built-in-samplers). */
+/** Which traces are recorded: the standard samplers that need nothing but parent and trace id (specification/trace/sdk.md#built-in-samplers). */
 import { SAMPLED, type SpanIdentity } from './span.js'
+import { RANDOM_DIGITS, thresholdOf } from './threshold.js'
 
 /** True if the span is to be recorded and exported. Without a parent, its trace id is the 16 bytes from `at` on. */
 export type Sampler = (parent: SpanIdentity | undefined, bytes: Buffer, at: number) => boolean
@@ -9,23 +10,29 @@ export function createSampler({ name, ratio }: { readonly name: SamplerName; rea
   return SAMPLERS[name](ratio)
 }
 
-export type SamplerName =
-  | 'always_on'
-  | 'always_off'
-  | 'traceidratio'
-  | `parentbased_${'always_on' | 'always_off' | 'traceidratio'}`
+/** Of those that need to know no more than the parent and the trace id. */
+export type SamplerName = 'always_on' | 'always_off' | `parentbased_${'always_on' | 'always_off' | 'traceidratio'}`
 
 export const alwaysOn: Sampler = () => true
 export const alwaysOff: Sampler = () => false
 
 /** Keeps a trace if the low 56 bits of its id, which are random, reach the rejection threshold: the same in every service. */
 function traceIdRatio(ratio: number): Sampler {
-  // 52 of the 56 bits: what a double holds exactly.
-  const threshold = Math.round((1 - ratio) * 2 ** 52)
-  return (parent, bytes, at) =>
-    (parent === undefined
-      ? bytes.readUIntBE(at + 9, 6) * 16 + ((bytes[at + 15] as number) >> 4)
-      : Number.parseInt(parent.traceId.slice(18, 31), 16)) >= threshold
+  const digits = thresholdOf(ratio)?.padEnd(RANDOM_DIGITS, '0')
+  if (digits === undefined) return alwaysOff
+  // More bits than a double holds exactly: the last byte is compared by itself.
+  const threshold = Number.parseInt(digits.slice(0, -2), 16)
+  const last = Number.parseInt(digits.slice(-2), 16)
+  return (_parent, bytes, at) => {
+    const drawn = bytes.readUIntBE(at + 9, 6)
+    return drawn > threshold || (drawn === threshold && (bytes[at + 15] as number) >= last)
+  }
+}
+
+/** The `tracestate` of roots that `parentbased_traceidratio` keeps: by which threshold they were. */
+export function rootStateOf({ name, ratio }: { readonly name: string; readonly ratio: number }): string | undefined {
+  const threshold = name === 'parentbased_traceidratio' ? thresholdOf(ratio) : undefined
+  return threshold === undefined ? undefined : `ot=th:${threshold}`
 }
 
 const parentBased =
@@ -36,8 +43,9 @@ const parentBased =
 const SAMPLERS: Record<SamplerName, (ratio: number) => Sampler> = {
   always_on: () => alwaysOn,
   always_off: () => alwaysOff,
-  traceidratio: traceIdRatio,
   parentbased_always_on: () => parentBased(alwaysOn),
   parentbased_always_off: () => parentBased(alwaysOff),
   parentbased_traceidratio: ratio => parentBased(traceIdRatio(ratio)),
 }
+
+export const isSamplerName = (name: string): name is SamplerName => Object.hasOwn(SAMPLERS, name)

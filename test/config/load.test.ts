@@ -175,6 +175,28 @@ const cases: Record<string, Case> = {
     ],
     bad: ['1.1', '-0.1', 'half', 'NaN', '1,0', '0x1', '50%', '1e999', '9'.repeat(400)],
   },
+  'OTEL_TRACES_SAMPLER_ARG endpoint': {
+    good: [
+      ['http://jaeger:5778', 'http://jaeger:5778/'],
+      ['https://jaeger/api/sampling?a=b', 'https://jaeger/api/sampling?a=b'],
+    ],
+    bad: ['jaeger:5778', 'localhost', 'http://', 'unix:/run/x', 'http://a:99999'],
+  },
+  'OTEL_TRACES_SAMPLER_ARG pollingIntervalMs': {
+    good: [
+      ['1', 1],
+      ['5000', 5000],
+      ['5s', 5000],
+    ],
+    bad: ['0', '-1', '1.5', 'soon', '2147483648'],
+  },
+  'OTEL_TRACES_SAMPLER_ARG initialSamplingRate': {
+    good: [
+      ['0', 0],
+      ['0.25', 0.25],
+    ],
+    bad: ['1.1', '-0.1', 'half'],
+  },
   OTEL_PROPAGATORS: {
     good: [
       ['baggage', ['baggage']],
@@ -254,7 +276,13 @@ const cases: Record<string, Case> = {
     good: [...lists('pg').good, ['none', []]],
   },
   OTEL_NODE_DISABLED_INSTRUMENTATIONS: lists('aws-sdk'),
-  TRACE_INSTRUMENTATIONS: { good: [['one, ./two.js,one', ['one', './two.js']]], bad: [','] },
+  TRACE_INSTRUMENTATIONS: {
+    good: [
+      ['one', ['one']],
+      ['@a/one, ./two,@a/one', ['@a/one', './two']],
+    ],
+    bad: [','],
+  },
   TRACE_PG_PARAMETERS: booleans,
   TRACE_AWS_SDK_LAYERS: choice('all', 'none'),
   TRACE_AWS_SDK_MAX_LENGTH: counts(0),
@@ -380,7 +408,15 @@ test('nothing given is the defaults, without a word', () => {
     resourceAttributes: {},
     disabled: false,
     exporters: ['otlp'],
-    sampler: { name: 'parentbased_always_on', ratio: 1 },
+    sampler: {
+      name: 'parentbased_always_on',
+      ratio: 1,
+      jaegerRemote: {
+        endpoint: 'http://localhost:5778/sampling',
+        pollingIntervalMs: 60_000,
+        initialSamplingRate: 0.001,
+      },
+    },
     propagators: ['tracecontext', 'baggage'],
     batch: { scheduleDelayMs: 5000, exportTimeoutMs: 30000, maxQueueSize: 2048, maxExportBatchSize: 512 },
     limits: {
@@ -427,6 +463,9 @@ const inCode: Record<string, unknown> = {
   exporters: ['console'],
   'sampler.name': 'traceidratio',
   'sampler.ratio': 0.5,
+  'sampler.jaegerRemote.endpoint': 'http://coded:5778/sampling',
+  'sampler.jaegerRemote.pollingIntervalMs': 12,
+  'sampler.jaegerRemote.initialSamplingRate': 0.5,
   propagators: [],
   'batch.scheduleDelayMs': 1,
   'batch.exportTimeoutMs': 2,
@@ -765,6 +804,65 @@ test('which endpoint is the default, and how one may be written, depends on the 
   assert.deepEqual(wrong.warnings, [
     'otlp.endpoint (OTEL_EXPORTER_OTLP_ENDPOINT): ignored "collector:4318", expected an http or https URL, as the protocol is http/protobuf; using "http://localhost:4318/v1/traces"',
   ])
+})
+
+const ARGUMENT = 'endpoint=http://jaeger:5778, pollingIntervalMs=5000,initialSamplingRate=0.25'
+const argued = (name: string, argument: string, options?: unknown) => {
+  const { config, warnings } = read({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: argument }, options)
+  return { ...config.sampler, warnings }
+}
+
+test('the argument of the sampler is read as the sampler wants it', () => {
+  for (const name of ['jaeger_remote', 'Parentbased_Jaeger_Remote']) {
+    const { jaegerRemote, ratio, warnings } = argued(name, ARGUMENT)
+    assert.deepEqual(warnings, [])
+    assert.equal(ratio, 1)
+    assert.deepEqual(jaegerRemote, {
+      endpoint: 'http://jaeger:5778/',
+      pollingIntervalMs: 5000,
+      initialSamplingRate: 0.25,
+    })
+  }
+  const inCode = argued('always_on', 'initialSamplingRate=0.5,', { sampler: { name: 'jaeger_remote' } })
+  assert.equal(inCode.jaegerRemote.initialSamplingRate, 0.5)
+  assert.deepEqual(inCode.warnings, [])
+  assert.deepEqual(argued('traceidratio', '0.5').warnings, [])
+})
+
+test('an argument of another sampler warns, and the defaults are used', () => {
+  const ofRatio = argued('traceidratio', ARGUMENT)
+  assert.equal(ofRatio.ratio, 1)
+  assert.deepEqual(ofRatio.warnings, [
+    `OTEL_TRACES_SAMPLER_ARG: ignored "${ARGUMENT}", expected a number from 0 to 1; using 1`,
+  ])
+  const ofJaeger = argued('jaeger_remote', '0.5')
+  assert.equal(ofJaeger.jaegerRemote.initialSamplingRate, 0.001)
+  assert.deepEqual(ofJaeger.warnings, [
+    'OTEL_TRACES_SAMPLER_ARG: ignored "0.5", expected endpoint=, pollingIntervalMs=, initialSamplingRate=, each with a value; using the others',
+  ])
+})
+
+test('a part of the argument that is wrong warns with its name, and the others are used', () => {
+  const { jaegerRemote, warnings } = argued(
+    'jaeger_remote',
+    'endpoint=http://me:hunter2@jaeger:99999,initialSamplingRate=2,pollingIntervalMs=7,colour=hunter1@x,__proto__=1,',
+  )
+  assert.deepEqual(jaegerRemote, {
+    endpoint: 'http://localhost:5778/sampling',
+    pollingIntervalMs: 7,
+    initialSamplingRate: 0.001,
+  })
+  assert.deepEqual(
+    warnings.map(warning => warning.slice(0, warning.indexOf(', expected'))),
+    [
+      'OTEL_TRACES_SAMPLER_ARG: ignored "***@x"',
+      'OTEL_TRACES_SAMPLER_ARG: ignored "__proto__=1"',
+      'OTEL_TRACES_SAMPLER_ARG endpoint: ignored "***@jaeger:99999"',
+      'OTEL_TRACES_SAMPLER_ARG initialSamplingRate: ignored "2"',
+    ],
+  )
+  for (const argument of hostile)
+    for (const warning of argued('jaeger_remote', argument).warnings) assertOneLine(warning)
 })
 
 test('secrets are in no warning', () => {

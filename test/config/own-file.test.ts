@@ -41,7 +41,7 @@ test('it has the shape of the options', () => {
   })
   assert.deepEqual(said, [])
   assert.deepEqual(config.exporters, ['otlp', 'console'])
-  assert.deepEqual(config.sampler, { name: 'traceidratio', ratio: 0.5 })
+  assert.deepEqual([config.sampler.name, config.sampler.ratio], ['traceidratio', 0.5])
   assert.equal(config.otlp.endpoint, 'http://collector:4318/v1/traces')
   assert.deepEqual(config.otlp.headers, { 'x-key': 'v' })
   assert.equal(config.limits.attributeCount, 7)

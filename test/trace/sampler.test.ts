@@ -1,8 +1,8 @@
-/** The six standard samplers. */
+/** The standard samplers that decide by parent and trace id alone. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { draw, page } from '../../src/trace/ids.js'
-import { createSampler, type SamplerName } from '../../src/trace/sampler.js'
+import { createSampler, rootStateOf, type SamplerName } from '../../src/trace/sampler.js'
 import type { SpanIdentity } from '../../src/trace/span.js'
 
 const newTraceId = (): Buffer => {
@@ -30,8 +30,6 @@ const never = [false, false, false, false, false]
 for (const [name, ratio, expected] of [
   ['always_on', 0, always],
   ['always_off', 1, never],
-  ['traceidratio', 1, always],
-  ['traceidratio', 0, never],
   ['parentbased_always_on', 0, [true, true, true, false, false]],
   ['parentbased_always_off', 1, [false, true, true, false, false]],
   ['parentbased_traceidratio', 1, [true, true, true, false, false]],
@@ -41,7 +39,7 @@ for (const [name, ratio, expected] of [
 }
 
 test('a ratio keeps about that share of traces', () => {
-  const sampler = createSampler({ name: 'traceidratio', ratio: 0.25 })
+  const sampler = createSampler({ name: 'parentbased_traceidratio', ratio: 0.25 })
   const ids = Array.from({ length: 20_000 }, newTraceId)
   const kept = ids.filter(id => sampler(undefined, id, 0)).length
   // Six standard deviations: fails once in half a billion runs.
@@ -49,7 +47,7 @@ test('a ratio keeps about that share of traces', () => {
 })
 
 test('a trace that is kept at a ratio is kept at every higher one, in every service', () => {
-  const ratios = [0.01, 0.1, 0.5, 0.9, 1].map(ratio => createSampler({ name: 'traceidratio', ratio }))
+  const ratios = [0.01, 0.1, 0.5, 0.9, 1].map(ratio => createSampler({ name: 'parentbased_traceidratio', ratio }))
   for (let i = 0; i < 2000; i++) {
     const id = newTraceId()
     const kept = ratios.map(sampler => sampler(undefined, id, 0))
@@ -58,9 +56,23 @@ test('a trace that is kept at a ratio is kept at every higher one, in every serv
 })
 
 test('the decision is made by the random part of the id', () => {
-  const sampler = createSampler({ name: 'traceidratio', ratio: 0.5 })
+  const sampler = createSampler({ name: 'parentbased_traceidratio', ratio: 0.5 })
   const id = (random: string, rest = 'f') => Buffer.from(`${rest.repeat(18)}${random}`, 'hex')
   assert.equal(sampler(undefined, id('7fffffffffffff'), 0), false)
   assert.equal(sampler(undefined, id('80000000000000'), 0), true)
   assert.equal(sampler(undefined, id('80000000000000', '0'), 0), true)
+})
+
+test('more bits decide than a number holds', () => {
+  const id = (random: string) => Buffer.from(`${'0'.repeat(18)}${random}`, 'hex')
+  const sampler = createSampler({ name: 'parentbased_traceidratio', ratio: 2 ** -56 })
+  assert.equal(sampler(undefined, id('fffffffffffffe'), 0), false)
+  assert.equal(sampler(undefined, id('ffffffffffffff'), 0), true)
+})
+
+test('roots carry the threshold that they are kept by, where there is one', () => {
+  assert.equal(rootStateOf({ name: 'parentbased_traceidratio', ratio: 0.25 }), 'ot=th:c')
+  assert.equal(rootStateOf({ name: 'parentbased_traceidratio', ratio: 1 }), 'ot=th:0')
+  assert.equal(rootStateOf({ name: 'parentbased_traceidratio', ratio: 0 }), undefined)
+  assert.equal(rootStateOf({ name: 'parentbased_always_on', ratio: 0.25 }), undefined)
 })

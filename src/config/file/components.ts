@@ -29,6 +29,6 @@ export function register(kind: ComponentKind, name: string, create: CreateCompon
 /** Throws an error whose message says why there is none. */
 export function create(kind: ComponentKind, name: string, properties: Properties): unknown {
   const make = registered.get(`${kind} ${name}`)
-  if (make === undefined) throw new Error(`no ${kind} of this name is registered (registerComponent)`)
+  if (make === undefined) throw new Error(`no ${kind} called ${name} is registered (registerComponent)`)
   return make(properties)
 }

@@ -3,7 +3,7 @@ import { shownFile, textOf } from '../file-text.js'
 import type { Table } from '../row.js'
 import type { Environment, Note, Source } from '../sources.js'
 import { create } from './components.js'
-import type { Wanted } from './given.js'
+import type { OwnComponent, Wanted } from './given.js'
 import type { ConfigModel } from './model.js'
 import { nested, outcomeOf } from './outcome.js'
 import { parse } from './parse.js'
@@ -67,13 +67,8 @@ export function readConfigFile(
 const UNUSED = 'the file is not used, and the defaults are'
 
 /** What the application has registered for it; throws an error that says why there is none. */
-export function createWanted({ kind, name, properties, from }: Wanted): unknown {
-  try {
-    return create(kind, name, properties)
-  } catch (error) {
-    throw new Error(`${from}: ${error instanceof Error ? error.message : error}`)
-  }
-}
+export const createOwn = ({ kind, name, properties }: Omit<OwnComponent, 'from'>): unknown =>
+  create(kind, name, properties)
 
 /** See `parseConfigFile` of the package. */
 export function parseFile(source: string, env: Environment): ParsedConfigFile {

@@ -97,7 +97,6 @@ function addTracerProvider(provider: TracerProviderModel, model: ConfigModel, ou
   if (provider.sampler !== undefined) {
     const sampler = samplerOf(provider.sampler, 'tracer_provider.sampler')
     given.push(...sampler.given)
-    remarks.push(...sampler.remarks)
     if (sampler.wanted !== undefined) wanted.push(sampler.wanted)
   }
   addIdGenerator(provider.id_generator, outcome)

@@ -119,7 +119,7 @@ instrumentation/development:
     eventAttributeCount: 3,
     linkAttributeCount: 50,
   })
-  assert.deepEqual(config.sampler, { name: 'parentbased_traceidratio', ratio: 0.25 })
+  assert.deepEqual([config.sampler.name, config.sampler.ratio], ['parentbased_traceidratio', 0.25])
   assert.deepEqual(config.http, { knownMethods: ['GET'], secretParameters: ['token'] })
   assert.deepEqual(config.instrumentations.http, {
     serverRequestHeaders: ['x-own'],
@@ -144,7 +144,10 @@ test('grpc, with the names for TLS of each candidate', () => {
 })
 
 test('samplers by their names', () => {
-  const sampler = (text: string) => configOf(provider(`  sampler: ${text}\n`)).sampler
+  const sampler = (text: string) => {
+    const { name, ratio } = configOf(provider(`  sampler: ${text}\n`)).sampler
+    return { name, ratio }
+  }
   assert.deepEqual(sampler('{ always_on: }'), { name: 'always_on', ratio: 1 })
   assert.deepEqual(sampler('{ always_off: }'), { name: 'always_off', ratio: 1 })
   assert.deepEqual(sampler('{ trace_id_ratio_based: { ratio: 0.5 } }'), { name: 'traceidratio', ratio: 0.5 })
@@ -152,24 +155,26 @@ test('samplers by their names', () => {
   assert.deepEqual(sampler('{ probability/development: { ratio: 0.1 } }'), { name: 'traceidratio', ratio: 0.1 })
   assert.deepEqual(sampler('{ parent_based: }'), { name: 'parentbased_always_on', ratio: 1 })
   assert.deepEqual(sampler('{ parent_based: { root: { always_off: } } }'), { name: 'parentbased_always_off', ratio: 1 })
-  assert.deepEqual(sampler('{ composite/development: { probability: { ratio: 0.2 } } }'), {
-    name: 'traceidratio',
-    ratio: 0.2,
-  })
 })
 
-test('of a sampler that there is not the nearest is used, and that is said', () => {
-  const text = provider(`  sampler:
-    jaeger_remote/development:
-      endpoint: http://x
-      initial_sampler:
-        always_off:
-`)
-  const { config, notes } = read(text)
-  assert.equal(config.sampler.name, 'always_off')
-  assert.deepEqual(notes, [
-    'warn: FILE:8: tracer_provider.sampler.jaeger_remote/development there is no such sampler here; the nearest is used',
-  ])
+test('a sampler without a name of ours is one to be made', () => {
+  for (const [text, name] of [
+    ['{ parent_based: { root: { always_on: }, remote_parent_not_sampled: { always_on: } } }', 'parent_based'],
+    ['{ parent_based: { root: { parent_based: } } }', 'parent_based'],
+    ['{ composite/development: { rule_based: { rules: [{ sampler: { always_on: } }] } } }', 'composite/development'],
+    [
+      '{ jaeger_remote/development: { endpoint: "http://x", initial_sampler: { always_off: } } }',
+      'jaeger_remote/development',
+    ],
+    ['{ own: { a: 1 } }', 'own'],
+  ] as const) {
+    const { wanted, sampler } = configOf(provider(`  sampler: ${text}\n`))
+    assert.equal(sampler.name, 'parentbased_always_on')
+    assert.deepEqual(
+      wanted?.map(({ kind, from }) => [kind, from.replace(FILE, 'FILE')]),
+      [['Sampler', `FILE:7: tracer_provider.sampler.${name}`]],
+    )
+  }
 })
 
 test('without a tracer provider no spans are made, and without propagators none are used', () => {
