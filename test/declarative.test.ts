@@ -56,7 +56,7 @@ test('a broken file stops nothing', async () => {
     lines[0] ?? '',
     /^\[@org\/trace\] error: FILE:9: tracer_provider\.colour: is not known; expected one of /,
   )
-  assert.equal(lines[1], '[@org/trace] error: FILE: the file is not used, and the defaults are')
+  assert.equal(lines[1], '[@org/trace] error: FILE: it is not used, and the defaults are')
 })
 
 const COMPONENTS = `
@@ -247,4 +247,54 @@ test('a sampler of a file that the application has not is said, and the default 
     '[@org/trace] error: FILE:9: tracer_provider.sampler.parent_based: no Sampler called absent is registered (registerComponent)',
   ])
   assert.deepEqual(spans.map(({ name }) => name).sort(), ['root', 'sampled', 'server'])
+})
+
+test('init() takes a file, or a model that may have been changed, in place of what the environment says', async () => {
+  const init = (configFile: string, more = ''): AppOptions => ({
+    preload: 'none',
+    env: { OTEL_TRACES_EXPORTER: 'none', OTEL_SDK_DISABLED: 'true' },
+    flags: ['--require', preload()],
+    code: `
+      const { init, parseConfigFile } = require('@org/trace')
+      const file = process.env.OTEL_CONFIG_FILE
+      delete process.env.OTEL_CONFIG_FILE
+      init({ configFile: ${configFile}${more} })
+      ${SPAN}`,
+  })
+  const own = `${OTLP}    - marking: { mark: m }\nresource:\n  attributes: [{ name: a, value: b }]\n`
+  const resource = [{ name: 'a', value: 'changed' }]
+  for (const [options, mark, a] of [
+    [init('file'), 'm', 'b'],
+    [init('parseConfigFile(file).model'), 'm', 'b'],
+    [init(`{ ...parseConfigFile(file).model, resource: { attributes: ${JSON.stringify(resource)} } }`), 'm', 'changed'],
+    [init('file', `, resourceAttributes: { a: 'code' }, spanProcessors: []`), undefined, 'code'],
+  ] as const) {
+    const { code, spans, lines } = await run(own, options)
+    assert.equal(code, 0)
+    assert.deepEqual(lines.slice(1), [])
+    assert.deepEqual(
+      spans.map(({ attributes, resource }) => [attributes.mark, resource.a]),
+      [[mark, a]],
+    )
+  }
+})
+
+test('a model that is none stops nothing', async () => {
+  for (const given of [
+    '5',
+    'null',
+    '{}',
+    '{ tracer_provider: { processors: 5 } }',
+    '{ tracer_provider: null, resource: { attributes: [null] } }',
+    "''",
+  ]) {
+    const { code, stdout, lines } = await run('', {
+      preload: 'none',
+      env: { OTEL_CONFIG_FILE: '' },
+      code: `require('@org/trace').init({ configFile: ${given} }); console.log('runs')`,
+    })
+    assert.deepEqual([code, stdout], [0, 'runs\n'])
+    assert.ok(lines.length > 0, given)
+    assert.match(lines[0] ?? '', /configFile|cannot be read/)
+  }
 })

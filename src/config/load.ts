@@ -51,7 +51,11 @@ export function readConfig(
     warnings.push(hint === undefined ? text : `${text}; ${hint}`)
   }
   const table = createTable(definitions)
-  const { files, notes, wanted, ...outside } = sourcesOf(table, env)
+  const { files, notes, wanted, ...outside } = sourcesOf(
+    table,
+    env,
+    isObject(options) ? read(options, CONFIG_FILE) : undefined,
+  )
   const code = options === undefined ? [] : [{ value: options, place: inCode }]
   const variables =
     outside.env[SAMPLER_ARGUMENT] === undefined ? outside.env : forSampler(table, code, files, outside.env, warn)
@@ -68,6 +72,9 @@ export function readConfig(
     notes,
   }
 }
+
+// No row of the table: it stands for all of them.
+const CONFIG_FILE = 'configFile'
 
 const inCode = (path: string): string => path || 'options'
 
@@ -161,7 +168,7 @@ function checkKeys(table: Table, { value, place }: Source, prefix: string, warn:
   if (!isGroup) warn(place(prefix.slice(0, -1)), show(value), 'an object', 'the defaults')
   for (const key of isGroup ? keysOf(value) : []) {
     // The value is not shown: nobody knows whether it is a secret.
-    if (!Object.hasOwn(table, key))
+    if (!Object.hasOwn(table, key) && prefix + key !== CONFIG_FILE)
       warn(place(prefix + nameOf(key)), '***', `one of ${Object.keys(table).join(', ')}`, 'nothing')
   }
 }

@@ -5,8 +5,11 @@ import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worke
 import { applicationFolders } from './application.js'
 import type { Wanted } from './file/given.js'
 import type * as ConfigFile from './file/index.js'
+import type { ConfigModel } from './file/model.js'
 import type * as OwnFile from './own-file.js'
+import { isObject } from './parse.js'
 import { isRow, rowsWithPaths, type Table } from './row.js'
+import { show } from './show.js'
 import type * as Variables from './variables.js'
 
 /** The variables of a process, as `process.env` has them. */
@@ -36,9 +39,9 @@ export interface Sources {
 
 type OptionTable = Table & { readonly instrumentations: Table }
 
-/** Never throws. */
-export function sourcesOf(table: OptionTable, env: Environment): Sources {
-  const outside = understood(table, env)
+/** `configFile` is what the code says of one. Never throws. */
+export function sourcesOf(table: OptionTable, env: Environment, configFile: unknown): Sources {
+  const outside = configFile === undefined ? understood(table, env) : declaredInCode(configFile, table, env)
   const file = ownFile(env)
   if (file === undefined) return outside
   const { readOwnFile } = require('./own-file.js') as typeof OwnFile
@@ -65,15 +68,26 @@ const CONFIG_FILE = ['OTEL_CONFIG_FILE', 'OTEL_EXPERIMENTAL_CONFIG_FILE'] as con
 /** Other variables of OpenTelemetry count where the file refers to them only (specification/configuration/sdk-environment-variables.md). */
 function declared(variable: string, table: OptionTable, env: Environment): Sources {
   const { readConfigFile } = require('./file/index.js') as typeof ConfigFile
-  const { source, notes, wanted } = readConfigFile((env[variable] as string).trim(), env, table)
-  const old = `${variable} is deprecated; use ${CONFIG_FILE[0]}`
-  return {
-    env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OTEL_'))),
-    files: source === undefined ? [] : [source],
-    notes: variable === CONFIG_FILE[0] ? notes : [{ level: 'warn', text: old }, ...notes],
-    wanted,
-  }
+  const sources = withFile(readConfigFile((env[variable] as string).trim(), env, table), env)
+  if (variable === CONFIG_FILE[0]) return sources
+  const text = `${variable} is deprecated; use ${CONFIG_FILE[0]}`
+  return { ...sources, notes: [{ level: 'warn', text }, ...sources.notes] }
 }
+
+function declaredInCode(given: unknown, table: OptionTable, env: Environment): Sources {
+  const { readConfigFile, readModel } = require('./file/index.js') as typeof ConfigFile
+  if (typeof given === 'string') return withFile(readConfigFile(given.trim(), env, table), env)
+  if (isObject(given)) return withFile(readModel(given as unknown as ConfigModel, table, 'configFile'), env)
+  const sources = understood(table, env)
+  const text = `configFile: ignored ${show(given)}, expected a path, or a model of parseConfigFile; using nothing`
+  return { ...sources, notes: [...sources.notes, { level: 'warn', text }] }
+}
+
+const withFile = ({ source, ...file }: ConfigFile.FileSource, env: Environment): Sources => ({
+  ...file,
+  env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('OTEL_'))),
+  files: source === undefined ? [] : [source],
+})
 
 // For the few names of most processes 0.1 ms, where a set of all that are known takes 0.4 (Node 20).
 const hasVariable = (table: Table, name: string): boolean =>

@@ -48,9 +48,30 @@ export function readConfigFile(
     return { notes: [...notes, { level: 'error', text: `${name}: ${more}${UNUSED}` }], wanted: [] }
   }
 
+  return sourceOf(model, table, name, path => `${name}:${lineOf(path, lines)}: ${path}`, notes)
+}
+
+/** The same of a model that somebody has at hand, from `parseConfigFile` perhaps. Never throws. */
+export function readModel(
+  model: ConfigModel,
+  table: Table & { readonly instrumentations: Table },
+  name: string,
+): FileSource {
+  try {
+    return sourceOf(model, table, name, path => `${name}.${path}`, [])
+  } catch (error) {
+    return { notes: [{ level: 'error', text: `${name}: is no model (${error}); ${UNUSED}` }], wanted: [] }
+  }
+}
+
+function sourceOf(
+  model: ConfigModel,
+  table: Table & { readonly instrumentations: Table },
+  name: string,
+  placeOf: (path: string) => string,
+  before: readonly Note[],
+): FileSource {
   const { given, wanted, remarks } = outcomeOf(model, table)
-  const placeOf = (path: string): string => `${name}:${lineOf(path, lines)}: ${path}`
-  for (const { level, path, text } of remarks) notes.push({ level, text: `${placeOf(path)} ${text}` })
   return {
     source: {
       value: nested(given),
@@ -59,12 +80,12 @@ export function readConfigFile(
         return from === undefined ? `${name}: ${path}` : placeOf(from)
       },
     },
-    notes,
+    notes: [...before, ...remarks.map(({ level, path, text }) => ({ level, text: `${placeOf(path)} ${text}` }))],
     wanted: wanted.map(component => ({ ...component, from: placeOf(component.from) })),
   }
 }
 
-const UNUSED = 'the file is not used, and the defaults are'
+const UNUSED = 'it is not used, and the defaults are'
 
 /** What the application has registered for it; throws an error that says why there is none. */
 export const createOwn = ({ kind, name, properties }: Omit<OwnComponent, 'from'>): unknown =>

@@ -249,14 +249,14 @@ test('a broken file is said, and the defaults are used', () => {
   const { config, notes, warnings } = read(provider('  colour: red\n'), { OTEL_SERVICE_NAME: 'variable' })
   assert.deepEqual(warnings, [])
   assert.match(notes[0] ?? '', /^error: FILE:7: tracer_provider\.colour: is not known; expected one of processors, /)
-  assert.equal(notes[1], 'error: FILE: the file is not used, and the defaults are')
+  assert.equal(notes[1], 'error: FILE: it is not used, and the defaults are')
   assert.deepEqual(config.exporters, ['otlp'])
   assert.notEqual(config.serviceName, 'variable')
   const missing = readConfig([], undefined, { OTEL_CONFIG_FILE: '/nowhere/otel.yaml' })
   assert.deepEqual(missing.notes, [
     {
       level: 'error',
-      text: '/nowhere/otel.yaml cannot be read (ENOENT); the file is not used, and the defaults are',
+      text: '/nowhere/otel.yaml cannot be read (ENOENT); it is not used, and the defaults are',
     },
   ])
   assert.deepEqual(missing.config.exporters, ['otlp'])
@@ -265,7 +265,7 @@ test('a broken file is said, and the defaults are used', () => {
 test('many mistakes are said in few lines', () => {
   const { notes } = read(provider(Array.from({ length: 500 }, (_, n) => `  key${n}: 1\n`).join('')))
   assert.equal(notes.length, 21)
-  assert.equal(notes.at(-1), 'error: FILE: 480 more mistakes; the file is not used, and the defaults are')
+  assert.equal(notes.at(-1), 'error: FILE: 480 more mistakes; it is not used, and the defaults are')
 })
 
 test('hostile keys and values of options do no harm', () => {
