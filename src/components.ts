@@ -1,4 +1,5 @@
 /** OpenTelemetry objects that `init` takes, known by their shape: the application has its own copy of what they are made with. */
+import type { ConfigModel } from './config/file/model.js'
 import type { Config, Options as TableOptions } from './config/options.js'
 import type { SpanExporter, SpanProcessor } from './pipeline/foreign.js'
 import type { Sampler } from './sampling/sampler.js'
@@ -54,6 +55,8 @@ export type Options = Omit<TableOptions, 'sampler' | 'instrumentations'> &
   Omit<Components, 'sampler' | 'instrumentations'> & {
     readonly sampler?: TableOptions['sampler'] | Sampler
     readonly instrumentations?: TableOptions['instrumentations'] | readonly ForeignInstrumentation[]
+    /** As OTEL_CONFIG_FILE, and in place of it: a path, or a model of `parseConfigFile`. */
+    readonly configFile?: string | ConfigModel
   }
 
 export interface Split {

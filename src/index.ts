@@ -1,5 +1,9 @@
 /** The public API of `@org/trace`, and nothing else. */
 export type { Components, Options } from './components.js'
+export type { ComponentKind, CreateComponent } from './config/file/components.js'
+export type { ParsedConfigFile } from './config/file/index.js'
+export type { ConfigModel } from './config/file/model.js'
+export { parseConfigFile, registerComponent } from './declarative.js'
 export type { HealthReport } from './diagnostics/health.js'
 export { type Recording, recordError } from './record-error.js'
 export type { RemoteSamplingOptions } from './remote-sampling.js'

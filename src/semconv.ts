@@ -32,6 +32,8 @@ export interface SemanticAttributes {
   'exception.stacktrace'?: string
   'exception.type'?: string
   'faas.cron'?: string
+  /** By name in lower case. */
+  [header: `http.${'request' | 'response'}.header.${string}`]: readonly string[] | undefined
   'http.request.method'?: string
   'http.request.method_original'?: string
   'http.request.resend_count'?: number

@@ -16,6 +16,7 @@ import { isTaken, setGlobals } from './globals.js'
 import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
+import { setHttpRules } from './instrumentations/shared/http.js'
 import { KEY, type Making } from './making.js'
 import { createOtlpSink, type Destination } from './otlp.js'
 import type * as Metrics from './metrics.js'
@@ -30,6 +31,7 @@ import { alwaysOn, createSampler, isSamplerName, rootStateOf } from './trace/sam
 import { SAMPLED, type Span } from './trace/span.js'
 import { withoutStandIns, withStandIns } from './trace/stand-in.js'
 import { createTracerProvider, type TracerCore } from './trace/tracer.js'
+import type * as WantedOf from './wanted.js'
 
 /** 'failed': of the spans that waited some were lost. 'timeout': some are still under way. */
 export type FlushResult = 'delivered' | 'failed' | 'timeout'
@@ -76,7 +78,7 @@ export function startOnce(options?: Options): Running {
   }
   let started = nothing
   try {
-    started = options === undefined ? start(loadConfig(instrumentations), {}) : startWith(options)
+    started = options === undefined ? startBy(loadConfig(instrumentations), {}) : startWith(options)
   } catch (error) {
     log.error('tracing could not be started: %s', error)
   }
@@ -103,7 +105,18 @@ function startWith(options: Options): Started {
   const { components, table, warnings } = splitOptions(options)
   const config = withResource(loadConfig(instrumentations, table), components)
   for (const warning of warnings) log.warn('%s', warning)
-  return start(config, components)
+  return startBy(config, components)
+}
+
+/** With the components that a configuration file names, unless the code has others. */
+function startBy(config: Config, components: Components): Started {
+  if (config.wanted === undefined) return start(config, components)
+  const { createComponents } = require('./wanted.js') as typeof WantedOf
+  const { splitOptions } = require('./components.js') as typeof ComponentsOf
+  const { components: named, warnings } = splitOptions(createComponents(config.wanted, config) as Options)
+  for (const warning of warnings) log.warn('of the configuration file, %s', warning)
+  const resourceAttributes = { ...named.resource?.attributes, ...config.resourceAttributes }
+  return start({ ...config, resourceAttributes }, { ...named, ...components })
 }
 
 function start(config: Config, components: Components): Started {
@@ -170,6 +183,7 @@ function start(config: Config, components: Components): Started {
   const healthNow = (): HealthReport =>
     reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
   const definitions = enabled(config)
+  setHttpRules(config.http)
   // Code that has the SDK's provider in mind flushes and ends it.
   const provider = Object.assign(withStandIns(createTracerProvider(core), coveredBy(definitions)), {
     forceFlush: () => flush(),

@@ -33,7 +33,7 @@ const floors: Record<string, Floor> = {
   context: { values: [] },
   propagation: { values: ['context', 'diagnostics'] },
   hooks: { values: ['diagnostics'] },
-  config: { values: ['diagnostics'] },
+  config: { values: ['diagnostics'], types: ['semconv'] },
   trace: { values: ['context', 'diagnostics', 'propagation/headers'], types: ['semconv'] },
   // Asks a server for its strategy in a suppressed context; the threshold of a ratio is the hot path's as well.
   sampling: { values: ['context', 'diagnostics', 'version', 'trace/threshold'], types: ['trace'] },

@@ -39,10 +39,16 @@ test('it holds what runs, and is small', () => {
     .filter(path => !/^(dist\/(instrumentations\/)?[\w-]+\.js|dist\/types\/[\w/-]+\.d\.ts)$/.test(path))
   assert.deepEqual(
     others.filter(path => path !== 'CHANGELOG.md'),
-    ['LICENSE', 'README.md', 'package.json'],
+    ['LICENSE', 'README.md', 'dist/THIRD-PARTY-LICENSES.txt', 'package.json'],
   )
   assert.ok(packed.unpackedSize < MAX_UNPACKED_BYTES, `${packed.unpackedSize} bytes`)
   assert.ok(packed.files.length < MAX_FILES, `${packed.files.length} files`)
+})
+
+test('what is inlined brings its licence', () => {
+  const licences = readFileSync(join(folder, 'node_modules/@org/trace/dist/THIRD-PARTY-LICENSES.txt'), 'utf8')
+  assert.match(licences, /^yaml, in config-file\.js:\n\nCopyright Eemeli Aro/)
+  assert.match(licences, /Permission to use, copy, modify/)
 })
 
 test('it brings nothing else along', () => {
@@ -83,7 +89,10 @@ test('both entries load, by require and by import, and share one state', () => {
   const withEnv = ['OTEL_TRACES_EXPORTER=none', 'OTEL_LOG_LEVEL=none', process.execPath]
   for (const flag of ['--import', '--require']) {
     const printed = exec('env', [...withEnv, flag, '@org/trace/register', 'app.mjs'])
-    assert.match(printed, /^(default,)?health,init,(module\.exports,)?recordError,samplers,traced true true$/m)
+    assert.match(
+      printed,
+      /^(default,)?health,init,(module\.exports,)?parseConfigFile,recordError,registerComponent,samplers,traced true true$/m,
+    )
   }
 })
 

@@ -1,5 +1,6 @@
 /** Definitions and the option table as Markdown, for the README. */
-import { createTable, type Row, rowsWithPaths } from '../config/options.js'
+import { createTable } from '../config/options.js'
+import { type Row, rowsWithPaths } from '../config/row.js'
 import type { Instrumentation } from '../instrumentations/define.js'
 
 /** The ranges of versions of each module, which may be entered in several files, and in several ranges. */

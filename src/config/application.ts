@@ -1,4 +1,4 @@
-/** The application's own package.json, after which a service is named that nobody named. */
+/** The application's own package.json: a service that nobody named is named after it, and beside it stand its options. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, sep } from 'node:path'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
@@ -22,9 +22,25 @@ export function applicationPackage(): ApplicationPackage | undefined {
 
 /** The nearest one with a name, upwards from the main script, else from the working directory. Never throws. */
 export function findApplicationPackage(script: string | undefined): ApplicationPackage | undefined {
-  // Eval and standard input have no path; what stands in node_modules is a tool that runs the application, or a worker of one.
-  const folder = script !== undefined && isAbsolute(script) ? script.split(`${sep}node_modules${sep}`, 1)[0] : undefined
+  const folder = placeOf(script)
   return (folder === undefined ? undefined : nearest(folder)) ?? nearest(workingDirectory())
+}
+
+// Eval and standard input have no path; what stands in node_modules is a tool that runs the application, or a worker of one.
+const placeOf = (script: string | undefined): string | undefined =>
+  script !== undefined && isAbsolute(script) ? script.split(`${sep}node_modules${sep}`, 1)[0] : undefined
+
+/** Where the options of the application may stand: beside the nearest package.json, whatever that says, and where it runs. Never throws. */
+export function applicationFolders(script: string | undefined = process.argv[1]): string[] {
+  const here = workingDirectory()
+  const above = folderAbove(placeOf(script))
+  return above === undefined || above === here ? [here] : [above, here]
+}
+
+function folderAbove(place: string | undefined): string | undefined {
+  if (place === undefined || existsSync(join(place, 'package.json'))) return place
+  const above = dirname(place)
+  return above === place ? undefined : folderAbove(above)
 }
 
 function workingDirectory(): string {

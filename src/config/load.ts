@@ -1,19 +1,22 @@
-/** From `init` options, environment and defaults to one frozen Config. */
+/** From `init` options, environment, files and defaults to one frozen Config. */
 import { isMainThread } from 'node:worker_threads'
 import { log } from '../diagnostics/log.js'
 import { applicationPackage } from './application.js'
-import { type Config, createTable, type Definition, isRow, type Options, type Row, type Table } from './options.js'
+import { type Config, createTable, type Options } from './options.js'
 import { GRPC_ENDPOINT, HTTP_ENDPOINT, isHostAndPort } from './otlp.js'
-import { type Complain, isObject, withoutCredentials } from './parse.js'
+import { type Complain, isObject } from './parse.js'
+import { type Definition, isRow, type Row, type Table } from './row.js'
 import { divideArgument, SAMPLER_ARGUMENT } from './sampler.js'
+import { nameOf, show, used } from './show.js'
+import { type Environment, type Note, type Source, sourcesOf } from './sources.js'
+import type * as Variables from './variables.js'
 
-/** The variables of a process, as `process.env` has them. */
-export type Environment = Readonly<Record<string, string | undefined>>
+export type { Environment } from './sources.js'
 
 /** Of this process. */
 export const environment: Environment = process.env
 
-/** Something that was given and is not used: `where` is a variable or the path of an option. */
+/** Something that was given and is not used: `where` is a variable, the path of an option, or its place in a file. */
 type Warn = (where: string, value: string, expected: string, used: string) => void
 
 /**
@@ -25,9 +28,12 @@ export function loadConfig(
   options?: Options,
   env: Environment = environment,
 ): Config {
-  const { config, warnings } = readConfig(definitions, options, env)
+  const { config, warnings, notes } = readConfig(definitions, options, env)
   log.setLevel(config.logLevel)
-  if (isMainThread) for (const warning of warnings) log.warn('%s', warning)
+  if (isMainThread) {
+    for (const { level, text } of notes) log[level]('%s', text)
+    for (const warning of warnings) log.warn('%s', warning)
+  }
   return config
 }
 
@@ -36,35 +42,52 @@ export function readConfig(
   definitions: readonly Definition[],
   options: unknown,
   env: Environment,
-): { config: Config; warnings: string[] } {
+): { config: Config; warnings: string[]; notes: readonly Note[] } {
   const warnings: string[] = []
   const warn: Warn = (where, value, expected, used) => {
-    warnings.push(`${where}: ignored ${value}, expected ${expected}; using ${used}`)
+    const { hintFor } = require('./variables.js') as typeof Variables
+    const hint = hintFor(where, value)
+    const text = `${where}: ignored ${value}, expected ${expected}; using ${used}`
+    warnings.push(hint === undefined ? text : `${text}; ${hint}`)
   }
   const table = createTable(definitions)
-  const variables = env[SAMPLER_ARGUMENT] === undefined ? env : forSampler(table, options, env, warn)
-  const { serviceName, batch, otlp, ...rest } = valuesOf(table, options, '', variables, warn) as Read
+  const { files, notes, wanted, ...outside } = sourcesOf(
+    table,
+    env,
+    isObject(options) ? read(options, CONFIG_FILE) : undefined,
+  )
+  const code = options === undefined ? [] : [{ value: options, place: inCode }]
+  const variables =
+    outside.env[SAMPLER_ARGUMENT] === undefined ? outside.env : forSampler(table, code, files, outside.env, warn)
+  const { serviceName, batch, otlp, ...rest } = valuesOf(table, code, files, '', variables, warn) as Read
   return {
     config: frozen({
       ...rest,
-      ...service(serviceName ?? rest.resourceAttributes['service.name']),
+      ...service(serviceName ?? nameAmong(rest.resourceAttributes)),
       batch: fitting(batch, warn),
       otlp: addressed(otlp, warn),
+      ...(wanted.length > 0 && { wanted }),
     }),
     warnings,
+    notes,
   }
 }
+
+// No row of the table: it stands for all of them.
+const CONFIG_FILE = 'configFile'
+
+const inCode = (path: string): string => path || 'options'
 
 /** The argument is read as the sampler wants it. */
 function forSampler(
   table: ReturnType<typeof createTable>,
-  options: unknown,
+  code: readonly Source[],
+  files: readonly Source[],
   env: Environment,
   warn: Warn,
 ): Environment {
-  const sampler = isObject(options) ? read(options, 'sampler') : undefined
-  const given = isObject(sampler) ? read(sampler, 'name') : undefined
-  const name = valueOfRow(table.sampler.name, 'sampler.name', given, env, () => {})
+  const named = (sources: readonly Source[]): readonly Source[] => partsOf(partsOf(sources, 'sampler'), 'name')
+  const name = valueOfRow(table.sampler.name, 'sampler.name', named(code), named(files), env, () => {})
   return divideArgument(env, name, (value, expected) => warn(SAMPLER_ARGUMENT, show(value), expected, 'the others'))
 }
 
@@ -73,6 +96,9 @@ type Read = Omit<Config, 'serviceName' | 'otlp'> & {
   serviceName: string | undefined
   otlp: Omit<Config['otlp'], 'endpoint'> & { endpoint: string | undefined }
 }
+
+const nameAmong = ({ 'service.name': name }: Config['resourceAttributes']): string | undefined =>
+  name === undefined ? undefined : String(name)
 
 function service(named: string | undefined): { serviceName: string; serviceVersion?: string } {
   if (named) return { serviceName: named }
@@ -112,33 +138,65 @@ function addressed({ endpoint, ...otlp }: Read['otlp'], warn: Warn): Config['otl
   return { ...otlp, endpoint: HTTP_ENDPOINT }
 }
 
-function valuesOf(table: Table, given: unknown, prefix: string, env: Environment, warn: Warn): Record<string, unknown> {
-  const options = isObject(given) ? given : {}
-  if (given !== undefined && !isObject(given))
-    warn(prefix.slice(0, -1) || 'options', show(given), 'an object', 'the defaults')
-  for (const key of keysOf(options)) {
-    // The value is not shown: nobody knows whether it is a secret.
-    if (!Object.hasOwn(table, key))
-      warn(prefix + nameOf(key), '***', `one of ${Object.keys(table).join(', ')}`, 'nothing')
-  }
+/** `code` has the options that `init` was given, if any: they win over the environment, and that over the files. */
+function valuesOf(
+  table: Table,
+  code: readonly Source[],
+  files: readonly Source[],
+  prefix: string,
+  env: Environment,
+  warn: Warn,
+): Record<string, unknown> {
+  for (const source of [...code, ...files]) checkKeys(table, source, prefix, warn)
   return Object.fromEntries(
     Object.entries(table).map(([key, entry]) => {
-      const value = read(options, key)
       const path = prefix + key
+      const own = partsOf(code, key)
+      const filed = partsOf(files, key)
       return [
         key,
-        isRow(entry) ? valueOfRow(entry, path, value, env, warn) : valuesOf(entry, value, `${path}.`, env, warn),
+        isRow(entry)
+          ? valueOfRow(entry, path, own, filed, env, warn)
+          : valuesOf(entry, own, filed, `${path}.`, env, warn),
       ]
     }),
   )
 }
 
-function valueOfRow(row: Row, path: string, given: unknown, env: Environment, warn: Warn): unknown {
+function checkKeys(table: Table, { value, place }: Source, prefix: string, warn: Warn): void {
+  const isGroup = isObject(value) && !isArray(value)
+  if (!isGroup) warn(place(prefix.slice(0, -1)), show(value), 'an object', 'the defaults')
+  for (const key of isGroup ? keysOf(value) : []) {
+    // The value is not shown: nobody knows whether it is a secret.
+    if (!Object.hasOwn(table, key) && prefix + key !== CONFIG_FILE)
+      warn(place(prefix + nameOf(key)), '***', `one of ${Object.keys(table).join(', ')}`, 'nothing')
+  }
+}
+
+/** What the sources say of a key: none at most starts. */
+const partsOf = (sources: readonly Source[], key: string): readonly Source[] =>
+  sources.length === 0
+    ? sources
+    : sources.flatMap(({ value, place }) => {
+        const own = isObject(value) ? read(value, key) : undefined
+        return own === undefined ? [] : [{ value: own, place }]
+      })
+
+function valueOfRow(
+  row: Row,
+  path: string,
+  code: readonly Source[],
+  files: readonly Source[],
+  env: Environment,
+  warn: Warn,
+): unknown {
   // Most rows of most processes: 1 ms of a start, all together.
-  if (given === undefined && row.env.every(variable => env[variable] === undefined)) return row.default
+  if (code.length + files.length === 0 && row.env.every(variable => env[variable] === undefined)) return row.default
   const { kind } = row
   const ignored: [where: string, part: unknown][] = []
-  const take = (where: string, value: unknown, reader: (complain: Complain) => unknown): unknown => {
+  let found: unknown
+  const take = (where: string, value: unknown, reader: (complain: Complain) => unknown): void => {
+    if (found !== undefined && kind.merge === undefined) return
     const before = ignored.length
     let taken: unknown
     try {
@@ -147,23 +205,30 @@ function valueOfRow(row: Row, path: string, given: unknown, env: Environment, wa
       // Text that is no URL, or an object with a throwing getter: as unacceptable as a wrong type.
     }
     if (taken === undefined && ignored.length === before) ignored.push([where, value])
-    return taken
-  }
-
-  let found = given === undefined ? undefined : take(path, given, complain => kind.check(given, complain))
-  for (const variable of row.env) {
-    if (found !== undefined && kind.merge === undefined) break
-    const text = env[variable]?.trim()
-    if (!text) continue
-    const taken = take(variable, text, complain => kind.parse(text, complain, variable))
     if (taken !== undefined) found = found === undefined ? taken : kind.merge?.(found, taken)
   }
+
+  const takeFrom = ({ value, place }: Source): void => take(place(path), value, complain => kind.check(value, complain))
+  code.forEach(takeFrom)
+  for (const variable of row.env) {
+    const text = env[variable]?.trim()
+    if (text) take(variable, text, complain => kind.parse(text, complain, variable))
+  }
+  files.forEach(takeFrom)
   const value = found ?? row.default
   for (const [where, part] of ignored) warn(where, show(part, row.secret), kind.expected, used(value, row.secret))
   return value
 }
 
-// A proxy of the caller may throw from any of its traps, a getter when it is read.
+// A proxy of the caller may throw from any of its traps, or be of nothing any more; a getter when it is read.
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
+}
+
 const UNREADABLE = Symbol('unreadable')
 
 function read(options: Record<string, unknown>, key: string): unknown {
@@ -181,29 +246,6 @@ function keysOf(options: Record<string, unknown>): string[] {
     return []
   }
 }
-
-const MAX_SHOWN = 100
-
-/** For one line of the log: a value, without what is secret in it. */
-function show(value: unknown, secret?: Row['secret']): string {
-  if (secret === 'value') return '***'
-  if (typeof value === 'string') return quoted(secret === undefined ? value : withoutCredentials(value))
-  // Anything else of an object could run its code.
-  return isObject(value) ? `a value of type ${typeof value}` : cut(String(value))
-}
-
-/** What is used instead, in the same words. */
-function used(value: unknown, secret: Row['secret']): string {
-  if (value === undefined) return 'the default'
-  if (value === Number.POSITIVE_INFINITY) return 'no limit'
-  if (Array.isArray(value)) return value.length === 0 ? 'none' : quoted(value.join(','))
-  if (isObject(value)) return Object.keys(value).length === 0 ? 'none' : 'the others'
-  return show(value, secret)
-}
-
-const nameOf = (key: string): string => (/^[\w-]{1,100}$/.test(key) ? key : quoted(key))
-const quoted = (text: string): string => JSON.stringify(cut(text))
-const cut = (text: string): string => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text)
 
 function frozen<T>(value: T): T {
   if (Array.isArray(value)) return Object.freeze(value.map(frozen)) as T

@@ -1,44 +1,12 @@
 /** The table of options: one row each, from which come the types, the reading of them and their documentation. */
 import type { LogLevel } from '../diagnostics/log.js'
+import type { Wanted } from './file/given.js'
 import { compression, endpoint, GRPC_ENDPOINT, HTTP_ENDPOINT, headers, pemFile, proxyUrl, TRACES_PATH } from './otlp.js'
-import {
-  boolean,
-  choice,
-  count,
-  type Kind,
-  limit,
-  milliseconds,
-  names,
-  namesOrNone,
-  pairs,
-  text,
-  words,
-} from './parse.js'
-import { type Row, row } from './row.js'
+import { attributes, boolean, choice, count, limit, milliseconds, names, namesOrNone, text, words } from './parse.js'
+import { type Definition, type Row, row, rowsOf } from './row.js'
 import { sampler } from './sampler.js'
 
-export type { Row }
-
-/** Rows and groups of rows, by the key that they have in `Options` and in `Config`. */
-export interface Table {
-  readonly [key: string]: Row | Table
-}
-
-/** What the table needs to know of an instrumentation. */
-export interface Definition {
-  readonly name: string
-  readonly options?: Readonly<Record<string, DefinedOption>>
-}
-
-interface DefinedOption {
-  readonly default: any
-  readonly about: string
-  readonly values?: readonly any[]
-}
-
 const LOG_LEVELS: readonly LogLevel[] = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all']
-
-const resourceAttributes = pairs('name=value pairs, percent-encoded', name => name)
 
 const bothOtlp = (name: string): string[] => [`OTEL_EXPORTER_OTLP_TRACES_${name}`, `OTEL_EXPORTER_OTLP_${name}`]
 
@@ -52,7 +20,7 @@ const fixed = {
     "Name of the service. Without it: `service.name` of the resource attributes, the `name` in the application's package.json, or `unknown_service:node`.",
   ),
   resourceAttributes: row(
-    resourceAttributes,
+    attributes,
     {},
     'OTEL_RESOURCE_ATTRIBUTES',
     'What else describes the service; wins over what is detected.',
@@ -102,8 +70,18 @@ const fixed = {
     ),
     eventCount: row(limit, 128, 'OTEL_SPAN_EVENT_COUNT_LIMIT', 'Events of a span.'),
     linkCount: row(limit, 128, 'OTEL_SPAN_LINK_COUNT_LIMIT', 'Links of a span.'),
-    eventAttributeCount: row(limit, 128, ['OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT', ALL_COUNTS], 'Attributes of an event.'),
-    linkAttributeCount: row(limit, 128, ['OTEL_LINK_ATTRIBUTE_COUNT_LIMIT', ALL_COUNTS], 'Attributes of a link.'),
+    eventAttributeCount: row(
+      limit,
+      128,
+      ['OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT', 'OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT', ALL_COUNTS],
+      'Attributes of an event.',
+    ),
+    linkAttributeCount: row(
+      limit,
+      128,
+      ['OTEL_LINK_ATTRIBUTE_COUNT_LIMIT', 'OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT', ALL_COUNTS],
+      'Attributes of a link.',
+    ),
   },
   otlp: {
     protocol: row(
@@ -193,6 +171,20 @@ const fixed = {
     ),
     maxAgeMs: row(milliseconds, 3_600_000, 'TRACE_ASYNC_MAX_AGE_MS', 'From which age on a message is old.'),
   },
+  http: {
+    knownMethods: row<readonly string[] | undefined>(
+      words,
+      undefined,
+      'OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS',
+      'The only methods that name spans, in this case; others are told as `_OTHER`. Without it: those of RFC 9110, PATCH and QUERY.',
+    ),
+    secretParameters: row<readonly string[] | undefined>(
+      words,
+      undefined,
+      'TRACE_HTTP_SECRET_PARAMETERS',
+      'The only parameters of URLs whose values are replaced by `REDACTED`, in this case. Without it: the signatures and credentials of AWS, Google Cloud and Azure.',
+    ),
+  },
   logLevel: row(choice(LOG_LEVELS), 'warn', 'OTEL_LOG_LEVEL', 'What this package says on standard error.'),
   exitTimeoutMs: row(
     milliseconds,
@@ -204,20 +196,17 @@ const fixed = {
 
 /** The whole table, with the options of the given instrumentations: `instrumentations.pg.parameters`, `TRACE_PG_PARAMETERS`. */
 export function createTable(definitions: readonly Definition[]) {
-  const known = names(
-    definitions.map(({ name }) => name),
-    'a list of instrumentations',
-  )
+  const all = definitions.map(({ name }) => name)
   return {
     ...fixed,
     enabledInstrumentations: row<readonly string[] | undefined>(
-      known,
+      namesOrNone(all, 'a list of instrumentations, or none alone'),
       undefined,
       'OTEL_NODE_ENABLED_INSTRUMENTATIONS',
-      'The only instrumentations to use. Without it: all.',
+      'The only instrumentations to use. Without it: all but those whose `OTEL_INSTRUMENTATION_{NAME}_ENABLED` (as in `PG`, `NODE_CRON`) is false or, where that is not set, `OTEL_INSTRUMENTATION_COMMON_DEFAULT_ENABLED`.',
     ),
     disabledInstrumentations: row(
-      known,
+      names(all, 'a list of instrumentations'),
       [],
       'OTEL_NODE_DISABLED_INSTRUMENTATIONS',
       'Instrumentations not to use, even if they are enabled.',
@@ -228,39 +217,9 @@ export function createTable(definitions: readonly Definition[]) {
       'TRACE_INSTRUMENTATIONS',
       'Modules whose OpenTelemetry instrumentations are loaded and enabled, from the working directory on.',
     ),
-    instrumentations: Object.fromEntries(definitions.map(({ name, options = {} }) => [name, rowsOf(name, options)])),
+    instrumentations: Object.fromEntries(definitions.map(definition => [definition.name, rowsOf(definition)])),
   }
 }
-
-const rowsOf = (name: string, options: Readonly<Record<string, DefinedOption>>): Record<string, Row<unknown>> =>
-  Object.fromEntries(
-    Object.entries(options).map(([key, option]) => [
-      key,
-      row(kindOf(option), option.default, `TRACE_${inCapitals(name)}_${inCapitals(key)}`, option.about),
-    ]),
-  )
-
-function kindOf({ default: byDefault, values }: DefinedOption): Kind<any> {
-  if (Array.isArray(byDefault)) return values === undefined ? words : names(values)
-  if (values !== undefined) return choice(values)
-  if (typeof byDefault === 'boolean') return boolean
-  return typeof byDefault === 'number' ? count(0) : text
-}
-
-/** 'captureHeaders' -> 'CAPTURE_HEADERS', 'aws-sdk' -> 'AWS_SDK'. */
-const inCapitals = (key: string): string =>
-  key
-    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
-    .replace(/\W+/g, '_')
-    .toUpperCase()
-
-export const isRow = (entry: Row | Table): entry is Row => Array.isArray(entry.env)
-
-/** All rows of a table with their paths. */
-export const rowsWithPaths = (table: Table, prefix = ''): [path: string, row: Row][] =>
-  Object.entries(table).flatMap(([key, entry]) =>
-    isRow(entry) ? [[`${prefix}${key}`, entry]] : rowsWithPaths(entry, `${prefix}${key}.`),
-  )
 
 type Values<T> = T extends Row<infer V> ? V : { readonly [K in keyof T]: Values<T[K]> }
 type Given<T> = T extends Row<infer V> ? V : { readonly [K in keyof T]?: Given<T[K]> }
@@ -272,6 +231,8 @@ export interface Config extends Omit<Values<AllRows>, 'serviceName' | 'otlp'> {
   readonly serviceName: string
   /** In the package.json that the service is named after, if it is. */
   readonly serviceVersion?: string
+  /** Components of the application that a configuration file names, if it does. */
+  readonly wanted?: readonly Wanted[]
 }
 
 /** What `init` takes: each option wins over the environment, and over its default. */

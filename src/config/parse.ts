@@ -1,5 +1,7 @@
 /** How text from the environment and values from code become typed values. */
 
+import type { AttributeValue } from '../semconv.js'
+
 /** Says that a part of a value is left out; `key` names the part of a value from code. */
 export type Complain = (part: unknown, key?: string) => void
 
@@ -111,10 +113,13 @@ export function names<const T extends string>(
 }
 
 /** As `names`, with the word `none` for an empty list; beside other words it is left out. */
-export function namesOrNone<const T extends string>(values: readonly T[]): Kind<readonly T[]> {
+export function namesOrNone<const T extends string>(
+  values: readonly T[],
+  expected = `a list of ${listed(values)}, or none alone`,
+): Kind<readonly T[]> {
   const { parse, check } = names(values)
   return {
-    expected: `a list of ${listed(values)}, or none alone`,
+    expected,
     parse: (given, complain, variable) => (isNone(items(given)) ? [] : parse(given, complain, variable)),
     check: (value, complain) => (Array.isArray(value) && isNone([...value]) ? [] : check(value, complain)),
   }
@@ -173,6 +178,31 @@ export function pairs(
     merge: (over, under) => ({ ...under, ...over }),
   }
 }
+
+/** Attributes by name: of text in the environment, elsewhere also of numbers, booleans, and lists of one of these. */
+export const attributes: Kind<Readonly<Record<string, AttributeValue>>> = {
+  ...pairs('name=value pairs, percent-encoded', name => name),
+  check(value, complain) {
+    if (!isObject(value) || Array.isArray(value)) return undefined
+    const entries = Object.keys(value).flatMap(key => {
+      const item = value[key]
+      if (item === undefined) return []
+      const own = attributeOf(item)
+      if (own === undefined || key === '') complain(item, key)
+      return own === undefined || key === '' ? [] : [[key, own] as const]
+    })
+    return Object.fromEntries(entries)
+  },
+}
+
+function attributeOf(value: unknown): AttributeValue | undefined {
+  if (!Array.isArray(value)) return isPrimitive(value) ? value : undefined
+  const items = [...value]
+  return items.every(item => isPrimitive(item) && typeof item === typeof items[0]) ? items : undefined
+}
+
+const isPrimitive = (value: unknown): value is string | number | boolean =>
+  typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
 
 function decoded(pair: string): [string, string] | undefined {
   const equals = pair.indexOf('=')

@@ -1,5 +1,5 @@
-/** One row of the table of options. */
-import type { Kind } from './parse.js'
+/** One row of the table of options, groups of them, and the rows that the options of an instrumentation make. */
+import { boolean, choice, count, type Kind, names, text, words } from './parse.js'
 
 export interface Row<T = any> {
   readonly kind: Kind<T>
@@ -11,6 +11,24 @@ export interface Row<T = any> {
   readonly secret?: 'value' | 'credentials'
 }
 
+/** Rows and groups of rows, by the key that they have in `Options` and in `Config`. */
+export interface Table {
+  readonly [key: string]: Row | Table
+}
+
+/** What the table needs to know of an instrumentation. */
+export interface Definition {
+  readonly name: string
+  readonly options?: Readonly<Record<string, DefinedOption>>
+}
+
+interface DefinedOption {
+  readonly default: any
+  readonly about: string
+  readonly values?: readonly any[]
+  readonly env?: string
+}
+
 export const row = <T>(
   kind: Kind<T>,
   byDefault: NoInfer<T>,
@@ -18,3 +36,37 @@ export const row = <T>(
   about: string,
   secret?: Row['secret'],
 ): Row<T> => ({ kind, default: byDefault, env: typeof env === 'string' ? [env] : env, about, secret })
+
+export const isRow = (entry: Row | Table): entry is Row => Array.isArray(entry.env)
+
+/** All rows of a table with their paths. */
+export const rowsWithPaths = (table: Table, prefix = ''): [path: string, row: Row][] =>
+  Object.entries(table).flatMap(([key, entry]) =>
+    isRow(entry) ? [[`${prefix}${key}`, entry]] : rowsWithPaths(entry, `${prefix}${key}.`),
+  )
+
+/** The rows of an instrumentation; a variable that its option shares with others comes after its own. */
+export const rowsOf = ({ name, options = {} }: Definition): Record<string, Row<unknown>> =>
+  Object.fromEntries(
+    Object.entries(options).map(([key, option]) => {
+      const own = `TRACE_${inCapitals(name)}_${inCapitals(key)}`
+      return [
+        key,
+        row(kindOf(option), option.default, option.env === undefined ? own : [own, option.env], option.about),
+      ]
+    }),
+  )
+
+function kindOf({ default: byDefault, values }: DefinedOption): Kind<any> {
+  if (Array.isArray(byDefault)) return values === undefined ? words : names(values)
+  if (values !== undefined) return choice(values)
+  if (typeof byDefault === 'boolean') return boolean
+  return typeof byDefault === 'number' ? count(0) : text
+}
+
+/** 'captureHeaders' -> 'CAPTURE_HEADERS', 'aws-sdk' -> 'AWS_SDK'. */
+export const inCapitals = (key: string): string =>
+  key
+    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
+    .replace(/\W+/g, '_')
+    .toUpperCase()

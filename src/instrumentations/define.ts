@@ -14,6 +14,8 @@ export interface Option<T> {
   readonly about: string
   /** The only values it takes, if they are few. */
   readonly values?: readonly T[]
+  /** A variable that stands for this option of several instrumentations; its own comes first. */
+  readonly env?: string
 }
 
 export interface Instrumentation<Options extends object = any> {

@@ -13,14 +13,16 @@ import {
   splitHost,
 } from './shared/http.js'
 import { answeredBy, type Emit, isHeard, isUnconnected, type Listeners, passing } from './shared/http-events.js'
-import { traceRequests } from './shared/http-requests.js'
+import { type HttpHeaders, httpHeaders, recordingServer } from './shared/http-headers.js'
+import { sentHeader, traceRequests } from './shared/http-requests.js'
 
 const NODE = '>=20.6 <28'
 
-export default defineInstrumentation({
+export default defineInstrumentation<HttpHeaders>({
   name: 'http',
   title: 'Node.js http and https',
   category: 'http',
+  options: httpHeaders,
   modules: [
     {
       name: 'http',
@@ -47,7 +49,13 @@ interface Incoming {
   error?: unknown
 }
 
-function traceServers({ Server, IncomingMessage }: typeof import('node:http'), kit: Kit<object>): void {
+function traceServers({ Server, IncomingMessage }: typeof import('node:http'), kit: Kit<HttpHeaders>): void {
+  const operation = recordingServer(
+    incoming,
+    kit.options,
+    ({ req }, name) => req.headers[name],
+    ({ res }, name) => res && sentHeader(res, name),
+  )
   kit.wrap(Object.getPrototypeOf(Server.prototype) as Server, 'emit', emit => {
     return function (this: Server, event: string, req: IncomingMessage, second: ServerResponse | Duplex) {
       const takesOver = event === 'upgrade' || event === 'connect'
@@ -58,7 +66,7 @@ function traceServers({ Server, IncomingMessage }: typeof import('node:http'), k
       }
       const res = takesOver ? undefined : (second as ServerResponse)
       const call: Incoming = { req, res, bytesBefore: 0 }
-      const open = kit.begin(incoming, call)
+      const open = kit.begin(operation, call)
       if (open === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
       serverCall.set(req, open)
       const heard = open.attempt(emit as Emit, this, arguments as never, call)

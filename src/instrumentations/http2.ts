@@ -20,6 +20,7 @@ import {
   serverCall,
 } from './shared/http.js'
 import { type Emit, isHeard, type Listeners, passing } from './shared/http-events.js'
+import { type HttpHeaders, httpHeaders, recordingClient, recordingServer } from './shared/http-headers.js'
 import {
   authorityOf,
   isCancel,
@@ -31,14 +32,16 @@ import {
   typeOf,
   withTrace,
 } from './shared/http2.js'
+import { isOfUndici, unconnected } from './shared/http2-sessions.js'
 import { createStamp } from './shared/stamp.js'
 
 type Http2 = typeof import('node:http2')
 
-export default defineInstrumentation({
+export default defineInstrumentation<HttpHeaders>({
   name: 'http2',
   title: 'Node.js http2',
   category: 'http',
+  options: httpHeaders,
   modules: [
     {
       name: 'http2',
@@ -66,12 +69,6 @@ export default defineInstrumentation({
 
 interface Emits {
   emit: Emit
-}
-
-/** A session whose class has no other way to it. It has no connection, no handle and no timer. */
-function unconnected({ connect }: Http2): ClientHttp2Session {
-  const socket = { _handle: { isStreamBase: true }, connecting: true, on() {}, once() {} }
-  return connect('http://localhost', { createConnection: () => socket as never })
 }
 
 const seen = new WeakSet<object>()
@@ -135,13 +132,19 @@ interface Incoming extends Exchange {
   headers: IncomingHttpHeaders
 }
 
-function receive(emit: Emit, kit: Kit<object>): Emit {
+function receive(emit: Emit, kit: Kit<HttpHeaders>): Emit {
   const pass = passing(emit)
+  const operation = recordingServer(
+    incoming,
+    kit.options,
+    ({ headers }, name) => headers[name],
+    ({ stream }, name) => stream.sentHeaders?.[name],
+  )
   return function (this: Http2Session, event: string, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     // The stream that a client is told of is one that the server pushes: nobody has asked for it.
     if (event !== 'stream' || this.type !== SERVER_SESSION) return pass(this, event, stream, arguments)
     const call: Incoming = { stream, headers }
-    const open = kit.begin(incoming, call)
+    const open = kit.begin(operation, call)
     if (open === undefined) return pass(this, event, stream, arguments)
     patchStreams(stream, kit)
     serverCall.set(stream, open)
@@ -218,11 +221,17 @@ const sent = createStamp<{ open: OpenCall<Outgoing>; call: Outgoing }>()
 
 type Request = (this: ClientHttp2Session, headers?: unknown, ...rest: unknown[]) => Http2Stream
 
-const ask = (request: Request, kit: Kit<object>): Request =>
-  function (this: ClientHttp2Session, headers, ...rest) {
+function ask(request: Request, kit: Kit<HttpHeaders>): Request {
+  const operation = recordingClient(
+    outgoing,
+    kit.options,
+    ({ stream }, name) => stream.sentHeaders?.[name],
+    ({ response }, name) => (response as IncomingHttpHeaders | undefined)?.[name],
+  )
+  return function (this: ClientHttp2Session, headers, ...rest) {
     if (isOfUndici(this)) return Reflect.apply(request, this, arguments as never)
     const call: Outgoing = { stream: undefined as never, headers, timedOut: false, encrypted: this.encrypted === true }
-    const open = kit.begin(outgoing, call)
+    const open = kit.begin(operation, call)
     const stream = Reflect.apply(request, this, [call.headers, ...rest])
     if (open === undefined) return stream
     patchStreams(stream, kit)
@@ -231,17 +240,6 @@ const ask = (request: Request, kit: Kit<object>): Request =>
     open.progress(call)
     return stream
   }
-
-const ofUndici = createStamp<boolean>()
-
-/** undici tells of its requests itself, whatever they are sent by: it leaves a mark on its sessions. */
-function isOfUndici(session: ClientHttp2Session): boolean {
-  let its = ofUndici.get(session)
-  if (its === undefined) {
-    its = Object.getOwnPropertySymbols(session).some(({ description }) => description === 'open streams')
-    ofUndici.set(session, its)
-  }
-  return its
 }
 
 const END_STREAM = 1

@@ -2,6 +2,7 @@
 import type { Dispatcher } from 'undici'
 import { client, defineInstrumentation, type Kit, type OpenCall, type Operation } from './define.js'
 import { headersToSend, knownMethod, methodName, originalMethod, redactQuery, wholeUrl } from './shared/http.js'
+import { type ClientHeaders, clientHeaders, recordingClient } from './shared/http-headers.js'
 import { createStamp } from './shared/stamp.js'
 
 /** undici's internal request, as its channels publish it. */
@@ -18,17 +19,19 @@ interface UndiciRequest {
 
 interface Exchange {
   request: UndiciRequest
-  response?: { statusCode: number }
+  /** Headers are a flat list of names and values, as bytes. */
+  response?: { statusCode: number; headers?: readonly unknown[] }
   socket?: { remoteAddress?: string; remotePort?: number }
   error?: unknown
 }
 
 const exchange = createStamp<{ open: OpenCall<Exchange>; call: Exchange }>()
 
-export default defineInstrumentation({
+export default defineInstrumentation<ClientHeaders>({
   name: 'undici',
   title: 'fetch and undici',
   category: 'http',
+  options: clientHeaders,
   modules: [
     {
       name: 'undici',
@@ -47,10 +50,15 @@ export default defineInstrumentation({
   channels: [
     {
       name: 'undici:request:create',
-      listen:
-        kit =>
-        ({ request }: Exchange) =>
-          opened(request, kit),
+      listen(kit) {
+        const operation = recordingClient(
+          outgoing,
+          kit.options,
+          ({ request }, name) => textOf(request, name),
+          ({ response }, name) => received(response?.headers, name),
+        )
+        return ({ request }: Exchange) => opened(request, operation, kit)
+      },
     },
     {
       name: 'undici:client:sendHeaders',
@@ -105,11 +113,11 @@ function keepContext(dispatch: Dispatch, kit: Kit<object>): Dispatch {
   }
 }
 
-function opened(request: UndiciRequest, kit: Kit<object>): void {
+function opened(request: UndiciRequest, operation: Operation<Exchange>, kit: Kit<object>): void {
   // A tunnel through a proxy: the request inside it makes its own span.
   if (request.method === 'CONNECT') return
   const call: Exchange = { request }
-  const open = kit.begin(outgoing, call)
+  const open = kit.begin(operation, call)
   if (open === undefined) return
   exchange.set(request, { open, call })
   if (request.upgrade) hearUpgrades(Object.getPrototypeOf(request), kit)
@@ -192,6 +200,14 @@ function textOf({ headers }: UndiciRequest, name: string): unknown {
   if (typeof headers === 'string') return new RegExp(`^${name}: (.*)\\r\\n`, 'im').exec(headers)?.[1]
   const at = indexOf(headers, name)
   return at === -1 ? undefined : headers[at + 1]
+}
+
+function received(headers: readonly unknown[] = [], name: string): string[] | undefined {
+  const values: string[] = []
+  for (let at = 0; at < headers.length; at += 2) {
+    if (String(headers[at]).toLowerCase() === name) values.push(String(headers[at + 1]))
+  }
+  return values.length === 0 ? undefined : values
 }
 
 function remove(request: UndiciRequest, name: string): void {

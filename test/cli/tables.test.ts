@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { configuration, libraryOptions, supportedLibraries } from '../../src/cli/tables.js'
-import { createTable, rowsWithPaths } from '../../src/config/options.js'
+import { createTable } from '../../src/config/options.js'
+import { rowsWithPaths } from '../../src/config/row.js'
 import type { Instrumentation } from '../../src/instrumentations/define.js'
 
 const patch = (): void => {}

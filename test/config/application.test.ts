@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
-import { findApplicationPackage } from '../../src/config/application.js'
+import { applicationFolders, findApplicationPackage } from '../../src/config/application.js'
 import { readConfig } from '../../src/config/load.js'
 import { runApp } from '../helpers/child.js'
 import { root } from '../helpers/root.js'
@@ -66,6 +66,17 @@ test('a tool in node_modules does not give its own name', () => {
   process.chdir(folder)
   write('shop/node_modules/next/package.json', '{"name":"next","version":"15.0.0"}')
   assert.equal(findApplicationPackage(join(folder, 'shop/node_modules/next/dist/bin/next'))?.name, '@acme/shop')
+})
+
+test('the folders of an application are that of the nearest package.json and the working one, each once', () => {
+  const inner = join(folder, 'shop/src/deep')
+  process.chdir(folder)
+  assert.deepEqual(applicationFolders(join(inner, 'app.js')), [inner, folder])
+  assert.deepEqual(applicationFolders(join(folder, 'shop/src/app.js')), [join(folder, 'shop/src'), folder])
+  assert.deepEqual(applicationFolders(join(folder, 'shop')), [join(folder, 'shop'), folder])
+  for (const script of ['-', '[worker eval]', '']) assert.deepEqual(applicationFolders(script), [folder])
+  process.chdir(join(folder, 'shop'))
+  assert.deepEqual(applicationFolders(join(folder, 'shop/node_modules/next/dist/bin/next')), [join(folder, 'shop')])
 })
 
 test('without a script that is a file, from the working directory', () => {

@@ -1,5 +1,5 @@
 /** What the configuration tests take for instrumentations: one option of each kind. */
-import type { Definition } from '../../src/config/options.js'
+import type { Definition } from '../../src/config/row.js'
 
 export const definitions: Definition[] = [
   { name: 'pg', options: { parameters: { default: false, about: 'Record bound parameters.' } } },

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { type Environment, readConfig } from '../../src/config/load.js'
-import { type Config, createTable, type Options, rowsWithPaths } from '../../src/config/options.js'
+import { type Config, createTable, type Options } from '../../src/config/options.js'
+import { rowsWithPaths } from '../../src/config/row.js'
 import { runApp } from '../helpers/child.js'
 import { root } from '../helpers/root.js'
 import { definitions } from './definitions.js'
@@ -228,6 +229,8 @@ const cases: Record<string, Case> = {
   OTEL_SPAN_LINK_COUNT_LIMIT: counts(0),
   OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT: counts(0),
   OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: counts(0),
+  OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT: counts(0),
+  OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT: counts(0),
   OTEL_EXPORTER_OTLP_INSECURE: booleans,
   OTEL_EXPORTER_OTLP_TRACES_INSECURE: booleans,
   OTEL_EXPORTER_OTLP_CERTIFICATE: pemFile,
@@ -264,9 +267,14 @@ const cases: Record<string, Case> = {
   TRACE_SPOOL_MAX_BYTES: counts(1),
   TRACE_ASYNC: choice('parent', 'link'),
   TRACE_ASYNC_MAX_AGE_MS: milliseconds,
+  OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: { good: [['GET, purge,GET', ['GET', 'purge']]], bad: [','] },
+  TRACE_HTTP_SECRET_PARAMETERS: { good: [['token, Key', ['token', 'Key']]], bad: [' , '] },
   OTEL_LOG_LEVEL: choice('debug', 'none'),
   TRACE_EXIT_TIMEOUT_MS: milliseconds,
-  OTEL_NODE_ENABLED_INSTRUMENTATIONS: lists('pg'),
+  OTEL_NODE_ENABLED_INSTRUMENTATIONS: {
+    ...lists('pg'),
+    good: [...lists('pg').good, ['none', []]],
+  },
   OTEL_NODE_DISABLED_INSTRUMENTATIONS: lists('aws-sdk'),
   TRACE_INSTRUMENTATIONS: {
     good: [
@@ -314,6 +322,9 @@ const hostile = [
   '$(reboot)',
   '../../etc/passwd',
   'http://a:b@c:99999/?key=d',
+  '%s%d%j%o%n',
+  '\u202e\u0085\u200b',
+  'y'.repeat(1_000_000),
 ]
 
 const paths = [...rows].flatMap(([path, { env }]) => env.map(variable => [variable, path] as const))
@@ -384,7 +395,7 @@ function assertFrozen(value: unknown): void {
 
 function assertOneLine(warning: string): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be in it.
-  assert.doesNotMatch(warning, /[\x00-\x1f]/)
+  assert.doesNotMatch(warning, /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e]/)
   assert.ok(warning.length < 600, warning)
 }
 
@@ -431,6 +442,7 @@ test('nothing given is the defaults, without a word', () => {
     proxies: { http: undefined, https: undefined, except: [] },
     spool: { path: undefined, maxBytes: 268_435_456 },
     async: { relation: 'auto', maxAgeMs: 3_600_000 },
+    http: { knownMethods: undefined, secretParameters: undefined },
     logLevel: 'warn',
     exitTimeoutMs: 2000,
     enabledInstrumentations: undefined,
@@ -482,6 +494,8 @@ const inCode: Record<string, unknown> = {
   'spool.maxBytes': 1000,
   'async.relation': 'link',
   'async.maxAgeMs': 13,
+  'http.knownMethods': [],
+  'http.secretParameters': ['token'],
   logLevel: 'error',
   exitTimeoutMs: 0,
   enabledInstrumentations: ['http'],

@@ -1,5 +1,5 @@
 /** Outgoing requests of Node's `http` and `https`: where they are met, how they go on, and the trace headers among theirs. */
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage, OutgoingMessage } from 'node:http'
 import { client, type Kit, type OpenCall, type Operation, type TracedSpan } from '../define.js'
 import {
   bracketed,
@@ -16,6 +16,7 @@ import {
   wholeUrl,
 } from './http.js'
 import type { Emit } from './http-events.js'
+import { type ClientHeaders, recordingClient } from './http-headers.js'
 import { createStamp } from './stamp.js'
 
 interface Outgoing {
@@ -50,12 +51,18 @@ const sentOf = (req: unknown): Sent | undefined =>
  * A request is met within its constructor, when that hands it to an agent of Node's, or else when its headers become bytes:
  * at once where they are a list or expect something.
  */
-export function traceRequests({ Agent, ClientRequest }: typeof import('node:http'), kit: Kit<object>): void {
+export function traceRequests({ Agent, ClientRequest }: typeof import('node:http'), kit: Kit<ClientHeaders>): void {
+  const operation = recordingClient(
+    outgoing,
+    kit.options,
+    ({ req }, name) => sentHeader(req, name) ?? req.getHeader(name),
+    ({ res }, name) => res?.headers[name],
+  )
   function meet(req: ClientRequest, options?: AgentOptions, headers?: unknown): Outgoing | undefined {
     const met = sent.get(req)
     if (met === undefined) {
       const call: Outgoing = { req, options, headers, timedOut: false }
-      const open = kit.begin(outgoing, call)
+      const open = kit.begin(operation, call)
       sent.set(req, open !== undefined && { open, call, caller: kit.bind(Reflect.apply as never) })
       return call
     }
@@ -162,6 +169,16 @@ const outgoing: Operation<Outgoing> = {
       span.set({ 'error.type': String(res.statusCode) }).fail()
     }
   },
+}
+
+/** By its name in lower case, of what was written: `getHeader` does not tell of headers that `writeHead` or a list gave. */
+export function sentHeader(message: OutgoingMessage & { _header?: string | null }, name: string): string[] | undefined {
+  const values: string[] = []
+  for (const line of (message._header ?? '').split('\r\n')) {
+    const colon = line.indexOf(':')
+    if (colon === name.length && line.slice(0, colon).toLowerCase() === name) values.push(line.slice(colon + 1).trim())
+  }
+  return values.length === 0 ? undefined : values
 }
 
 function addHeaders(call: Outgoing, ours: Record<string, string>): void {

@@ -6,24 +6,43 @@ import { createStamp } from './stamp.js'
 /** The open server call of an incoming request, by its request and response objects. */
 export const serverCall = createStamp<OpenCall<any>>()
 
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
+let methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
 /** An unknown method would make span names of unbounded number: it is told by `http.request.method_original` only. */
-export const knownMethod = (method: string): string => (METHODS.has(method) ? method : '_OTHER')
-export const originalMethod = (method: string): string | undefined => (METHODS.has(method) ? undefined : method)
-export const methodName = (method: string): string => (METHODS.has(method) ? method : 'HTTP')
+export const knownMethod = (method: string): string => (methods.has(method) ? method : '_OTHER')
+export const originalMethod = (method: string): string | undefined => (methods.has(method) ? undefined : method)
+export const methodName = (method: string): string => (methods.has(method) ? method : 'HTTP')
 
 // Signatures and credentials in query strings (semantic conventions, url.full and url.query; the keys are case-sensitive).
 const SECRET =
   /([?&](?:X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|AWSAccessKeyId|Signature|sig|X-Goog-Signature)=)[^&#]*/g
+let secret = SECRET
 
 /** The URL, or the part of it from its question mark on, with the values of secret parameters replaced. */
-export const redactQuery = (text: string): string => (mayTell(text) ? text.replace(SECRET, '$1REDACTED') : text)
+export const redactQuery = (text: string): string => (mayTell(text) ? text.replace(secret, '$1REDACTED') : text)
 
 // Every key above holds one of these: to look for them costs 60 ns, to run the expression over a harmless query 800 (Node 20).
 const mayTell = (text: string): boolean =>
   text.includes('?') &&
-  (text.includes('ig=') || text.includes('ignature=') || text.includes('X-Amz-') || text.includes('AWSA'))
+  (secret !== SECRET ||
+    text.includes('ig=') ||
+    text.includes('ignature=') ||
+    text.includes('X-Amz-') ||
+    text.includes('AWSA'))
+
+/** For all HTTP libraries of this thread: what else than the above is a known method, and a secret parameter. */
+export function setHttpRules({ knownMethods, secretParameters }: HttpRules): void {
+  if (knownMethods !== undefined) methods = new Set(knownMethods)
+  if (secretParameters !== undefined) secret = parameters(secretParameters)
+}
+
+interface HttpRules {
+  readonly knownMethods: readonly string[] | undefined
+  readonly secretParameters: readonly string[] | undefined
+}
+
+const parameters = (names: readonly string[]): RegExp =>
+  new RegExp(`([?&](?:${names.map(name => name.replace(/[^\w-]/g, '\\$&')).join('|') || '(?!)'})=)[^&#]*`, 'g')
 
 /** The port that a scheme means without being told. */
 export const defaultPort = (scheme: string): number => (scheme.startsWith('https') ? 443 : 80)
