@@ -38,6 +38,7 @@ const parts = new Map([
   ['src/exporter/grpc.ts', 'grpc.js'],
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
   ['src/hooks/import.ts', 'import.js'],
+  ['src/propagation/formats.ts', 'formats.js'],
   ['src/spooling.ts', 'spooling.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))

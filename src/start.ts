@@ -75,7 +75,7 @@ export function init(options?: Options): Running {
 export const health = (): HealthReport => (globals[KEY] ?? nothing).health()
 
 function start(config: Config): Started {
-  const propagator = createPropagator(config.propagators)
+  const propagator = createPropagator(config.propagators, environment)
   if (isTaken()) {
     if (!config.disabled)
       log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')

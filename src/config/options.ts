@@ -98,10 +98,10 @@ const fixed = {
     ratio: row(ratio, 1, 'OTEL_TRACES_SAMPLER_ARG', 'Share of traces that the two ratio samplers record.'),
   },
   propagators: row(
-    namesOrNone(['tracecontext', 'baggage']),
+    namesOrNone(['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'ottrace', 'xray', 'xray-lambda']),
     ['tracecontext', 'baggage'],
     'OTEL_PROPAGATORS',
-    'Headers by which a trace crosses processes.',
+    'Headers by which a trace crosses processes. Each of the formats is written; of those that are there the last one counts.',
   ),
   batch: {
     scheduleDelayMs: row(

@@ -1,5 +1,5 @@
 /** Which traces are recorded: the standard samplers (specification/trace/sdk.md#built-in-samplers). */
-import { SAMPLED, type SpanIdentity } from './span.js'
+import { DEFERRED, SAMPLED, type SpanIdentity } from './span.js'
 
 /** True if the span is to be recorded and exported. Without a parent, its trace id is the 16 bytes from `at` on. */
 export type Sampler = (parent: SpanIdentity | undefined, bytes: Buffer, at: number) => boolean
@@ -31,7 +31,9 @@ function traceIdRatio(ratio: number): Sampler {
 const parentBased =
   (root: Sampler): Sampler =>
   (parent, bytes, at) =>
-    parent === undefined ? root(parent, bytes, at) : (parent.traceFlags & SAMPLED) !== 0
+    parent === undefined || (parent.traceFlags & DEFERRED) !== 0
+      ? root(parent, bytes, at)
+      : (parent.traceFlags & SAMPLED) !== 0
 
 const SAMPLERS: Record<SamplerName, (ratio: number) => Sampler> = {
   always_on: () => alwaysOn,
