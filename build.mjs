@@ -39,6 +39,7 @@ const parts = new Map([
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
   ['src/hooks/import.ts', 'import.js'],
   ['src/propagation/formats.ts', 'formats.js'],
+  ['src/resource/metadata.ts', 'metadata.js'],
   ['src/spooling.ts', 'spooling.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))

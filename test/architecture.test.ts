@@ -13,7 +13,17 @@ interface Floor {
 }
 
 const BELOW_ALL = ['diagnostics', 'semconv', 'version']
-const PARTS = ['context', 'propagation', 'hooks', 'config', 'trace', 'pipeline', 'exporter', 'instrumentations']
+const PARTS = [
+  'context',
+  'propagation',
+  'hooks',
+  'config',
+  'trace',
+  'pipeline',
+  'exporter',
+  'resource',
+  'instrumentations',
+]
 
 /** What each folder may import besides itself; the longest name that fits a file counts. From the bottom up. */
 const floors: Record<string, Floor> = {
@@ -27,6 +37,7 @@ const floors: Record<string, Floor> = {
   trace: { values: ['context', 'diagnostics', 'propagation/headers'], types: ['semconv'] },
   // What the batch sends makes no spans: it runs in a suppressed context.
   pipeline: { values: ['context', 'diagnostics'], types: ['trace', 'semconv'] },
+  resource: { values: ['diagnostics', 'version'], types: ['semconv'] },
   exporter: { values: ['diagnostics', 'version'], types: ['trace', 'semconv'] },
   instrumentations: { values: [], types: ['trace', 'semconv'] },
   'instrumentations/define': { values: ['trace/span'], types: ['trace', 'semconv'] },

@@ -182,6 +182,14 @@ const cases: Record<string, Case> = {
     ],
     bad: ['b4', 'b4,w3c', 'constructor'],
   },
+  OTEL_NODE_RESOURCE_DETECTORS: {
+    good: [
+      ['env, HOST,host', ['env', 'host']],
+      ['all', ['all']],
+      ['none', []],
+    ],
+    bad: ['hosts', 'env.', '__proto__'],
+  },
   OTEL_BSP_SCHEDULE_DELAY: milliseconds,
   OTEL_BSP_EXPORT_TIMEOUT: milliseconds,
   OTEL_BSP_MAX_QUEUE_SIZE: {

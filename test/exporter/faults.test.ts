@@ -112,7 +112,7 @@ function deliveryTo(url: string, protocol: Protocol, timeoutMs = 15_000) {
   const options = { serviceName: 'faults', otlp: { endpoint: url, protocol, timeoutMs } }
   const { config, warnings } = readConfig([], options, {})
   assert.deepEqual(warnings, [])
-  const { queue, exporter } = createDelivery(config, health, 'otlp')
+  const { queue, exporter } = createDelivery(config, health, 'otlp', {})
   const ended: string[] = []
   return {
     health,
