@@ -378,6 +378,7 @@ test('nothing given is the defaults, without a word', () => {
     exporters: ['otlp'],
     sampler: { name: 'parentbased_always_on', ratio: 1 },
     propagators: ['tracecontext', 'baggage'],
+    resourceDetectors: ['all'],
     batch: { scheduleDelayMs: 5000, exportTimeoutMs: 30000, maxQueueSize: 2048, maxExportBatchSize: 512 },
     limits: {
       attributeCount: 128,
@@ -422,6 +423,7 @@ const inCode: Record<string, unknown> = {
   'sampler.name': 'traceidratio',
   'sampler.ratio': 0.5,
   propagators: [],
+  resourceDetectors: [],
   'batch.scheduleDelayMs': 1,
   'batch.exportTimeoutMs': 2,
   'batch.maxQueueSize': 1000,

@@ -109,7 +109,7 @@ const faults: Record<string, Fault> = {
 
 function deliveryTo(url: string, protocol: Protocol, timeoutMs = 15_000) {
   const health = createHealth()
-  const options = { serviceName: 'faults', otlp: { endpoint: url, protocol, timeoutMs } }
+  const options = { serviceName: 'faults', resourceDetectors: [], otlp: { endpoint: url, protocol, timeoutMs } }
   const { config, warnings } = readConfig([], options, {})
   assert.deepEqual(warnings, [])
   const { queue, exporter } = createDelivery(config, health, 'otlp', {})

@@ -102,7 +102,8 @@ describe('an application', () => {
 
   async function run(ms: number, server: string, env: Record<string, string> = {}) {
     const collector = await createCollector()
-    const variables = { AWS_EC2_METADATA_SERVICE_ENDPOINT: server, ...env }
+    const OTEL_NODE_RESOURCE_DETECTORS = 'aws,process'
+    const variables = { AWS_EC2_METADATA_SERVICE_ENDPOINT: server, OTEL_NODE_RESOURCE_DETECTORS, ...env }
     const ended = await runApp({ collector, code: code(ms), env: { OTEL_BSP_SCHEDULE_DELAY: '1', ...variables } })
     await collector.close()
     assert.equal(ended.code, 0)
@@ -142,6 +143,24 @@ describe('an application', () => {
     assert.ok(ended.durationMs < 10_000, `${ended.durationMs} ms`)
     const { spans } = await run(1500, server)
     assert.equal(spans.length, 1)
+  })
+
+  test('has nothing of ours open that would hold it while it asks', async () => {
+    let asked = 0
+    const server = await serve(() => asked++)
+    const held = await runApp({
+      code: `
+        require('@opentelemetry/api').trace.getTracer('app').startSpan('own').end()
+        setTimeout(() => console.log(process.getActiveResourcesInfo().join()), 120)`,
+      env: {
+        AWS_EC2_METADATA_SERVICE_ENDPOINT: server,
+        OTEL_NODE_RESOURCE_DETECTORS: 'aws',
+        OTEL_BSP_SCHEDULE_DELAY: '60000',
+        TRACE_EXIT_TIMEOUT_MS: '0',
+      },
+    })
+    assert.equal(asked, 1)
+    assert.doesNotMatch(held.stdout, /TCP/)
   })
 
   test('asks nobody where detectors do not include the cloud, and configured attributes count without env', async () => {
