@@ -4,9 +4,11 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { TextMapPropagator, TracerProvider } from '@opentelemetry/api'
 import type { Components, ForeignInstrumentation, IdGenerator } from './components.js'
+import { environment } from './config/load.js'
 import type { Config } from './config/options.js'
 import { isSuppressed, ROOT, suppressed } from './context/context.js'
 import { run } from './context/storage.js'
+import { resourceOf } from './delivery.js'
 import type { Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import type { SpanSink } from './otlp.js'
@@ -14,7 +16,6 @@ import type { SpanExporter } from './pipeline/foreign.js'
 import { createProcessors, createViews, type Processors, type ViewOf } from './pipeline/processors.js'
 import { createForeignResource, type ForeignResource } from './pipeline/readable-span.js'
 import { createExporterQueue } from './pipeline/span-exporter.js'
-import { detectResource } from './resource.js'
 
 export interface Foreign {
   readonly processors: Processors | undefined
@@ -28,7 +29,11 @@ export function createForeign(
   health: Health,
 ): Foreign {
   let resource: ForeignResource | undefined
-  const viewOf = createViews(() => (resource ??= createForeignResource(detectResource(config))), config.limits)
+  const resourceNow = (): ForeignResource => {
+    const { attributes, whole } = resourceOf(config, environment)
+    return (resource ??= createForeignResource(attributes, whole))
+  }
+  const viewOf = createViews(resourceNow, config.limits)
   return {
     processors: spanProcessors.length === 0 ? undefined : createProcessors(spanProcessors, viewOf),
     sink: spanExporter === undefined ? undefined : createExporterSink(spanExporter, viewOf, config, health),

@@ -7,7 +7,10 @@ import { root } from '../helpers/root.js'
 import { complianceTable, readRows } from './matrix.js'
 
 test('README.md says that attributes are best given at creation', () => {
-  assert.match(readFileSync(join(root, 'README.md'), 'utf8'), /attributes.{0,80}when (?:a|the) span is (?:made|started|created)/s)
+  assert.match(
+    readFileSync(join(root, 'README.md'), 'utf8'),
+    /attributes.{0,80}when (?:a|the) span is (?:made|started|created)/s,
+  )
 })
 
 test('COMPLIANCE.md holds the table that the answers give', () => {

@@ -68,9 +68,19 @@ export function complianceTable(rows: readonly Row[]): string {
         heading = row.heading
         return [...head, `| ${row.name} | ${row.answer.status} | ${row.js} | ${shown(row.answer)} |`]
       })
-    return [`## ${section}`, '', '| row | @org/trace | OpenTelemetry JS | shown by |', '| --- | --- | --- | --- |', ...lines]
+    return [
+      `## ${section}`,
+      '',
+      '| row | @org/trace | OpenTelemetry JS | shown by |',
+      '| --- | --- | --- | --- |',
+      ...lines,
+    ]
   })
-  const summary = ['| section | rows | @org/trace: yes | OpenTelemetry JS: yes |', '| --- | --- | --- | --- |', ...counts]
+  const summary = [
+    '| section | rows | @org/trace: yes | OpenTelemetry JS: yes |',
+    '| --- | --- | --- | --- |',
+    ...counts,
+  ]
   return `${[summary, ...parts].map(part => part.join('\n')).join('\n\n')}\n`
 }
 
