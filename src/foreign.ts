@@ -42,16 +42,27 @@ export function createForeign(
 
 function createExporterSink(exporter: SpanExporter, viewOf: ViewOf, config: Config, health: Health): SpanSink {
   const queue = createExporterQueue(exporter, viewOf, config.batch, health)
+  let open = true
+  async function flush(): Promise<void> {
+    await queue.flush()
+    if (!open) return
+    try {
+      await run(suppressed(ROOT), async () => exporter.forceFlush?.(), undefined, [])
+    } catch (error) {
+      log.once('exporter flush', 'the span exporter: forceFlush failed: %s', error)
+    }
+  }
   return {
     add(span) {
       health.ended++
       queue.add(span)
     },
     pending: queue.pending,
-    flush: queue.flush,
-    deliver: queue.flush,
+    flush,
+    deliver: flush,
     deliverNow: () => queue.drainNow(),
     async shutdown() {
+      open = false
       try {
         await run(suppressed(ROOT), () => exporter.shutdown(), undefined, [])
       } catch (error) {
