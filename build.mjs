@@ -50,6 +50,8 @@ const parts = new Map([
   ['src/instrumentations/shared/captured-headers.ts', 'captured-headers.js'],
   ['src/remote-sampling.ts', 'jaeger-remote.js'],
   ['src/sampling/index.ts', 'sampling.js'],
+  ['src/propagation/formats.ts', 'formats.js'],
+  ['src/resource/metadata.ts', 'metadata.js'],
   ['src/spooling.ts', 'spooling.js'],
   ['src/wanted.ts', 'wanted.js'],
   ...instrumentations

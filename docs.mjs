@@ -1,10 +1,11 @@
-// Writes the generated parts of README.md from the definitions, the option table and the last measurements, or with --check says if they are stale.
+// Writes COMPLIANCE.md, and the generated parts of README.md from the definitions, the option table and the last measurements, or with --check says if they are stale.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
 const { instrumentations } = require('./build/src/instrumentations/index.js')
 const tables = require('./build/src/cli/tables.js')
+const compliance = require('./build/test/compliance/matrix.js')
 
 const results = readFileSync('bench/RESULTS.md', 'utf8')
 const tested = JSON.parse(readFileSync('test/versions.json', 'utf8'))
@@ -48,4 +49,7 @@ if (process.argv.includes('--check')) {
     console.error('README.md is stale: npm run docs')
     process.exitCode = 1
   }
-} else writeFileSync('README.md', after)
+} else {
+  writeFileSync('README.md', after)
+  writeFileSync('COMPLIANCE.md', compliance.complianceDocument(compliance.readRows()))
+}

@@ -9,6 +9,7 @@ import type { Report, Target } from './hooks/index.js'
 import { wrap } from './hooks/wrap.js'
 import type { Instrumentation, Kit, Operation } from './instrumentations/define.js'
 import { environmentName } from './propagation/environment.js'
+import { headersRead } from './propagation/format.js'
 import { headerGetter, headerSetter } from './propagation/headers.js'
 import { begin, createGuard, type Guard } from './trace/begin.js'
 import type { Scope, Span } from './trace/span.js'
@@ -93,7 +94,7 @@ function createKit<Options extends object>(
   return {
     options,
     version,
-    headerNames: core.propagator.fields(),
+    headerNames: headersRead(core.propagator),
     trace(target, method, operation) {
       const guard = createGuard(`${scope.name} (${version}), ${String(method)}`)
       wrap(target, method, original => traced(core, scope, operation, original as never, guard) as never)

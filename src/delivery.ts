@@ -1,18 +1,58 @@
 /** Encoder, queue and exporter, joined: from an ended span to a request. */
+import type { Environment } from './config/load.js'
 import type { Config } from './config/options.js'
+import { ROOT, suppressed } from './context/context.js'
+import { run } from './context/storage.js'
 import type { Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { createFileExporter, createOtlpExporter, type OtlpExporter } from './exporter/index.js'
 import { createProtoEncoder } from './exporter/otlp-proto.js'
 import type { Destination } from './otlp.js'
 import { type BatchQueue, createBatchQueue, type Deliver, type Encoder } from './pipeline/batch.js'
-import { detectResource } from './resource.js'
+import { createSurroundings } from './resource/detector.js'
+import { type Detected, detectResource } from './resource/index.js'
+import { SCHEMA_URL } from './semconv.js'
 import type * as Spooling from './spooling.js'
 
-export function createDelivery(config: Config, health: Health, destination: Destination) {
-  const exporter = exporterFor(config, health, destination)
-  const encoder = createProtoEncoder(detectResource(config), config.limits)
+export function createDelivery(config: Config, health: Health, destination: Destination, variables: Environment) {
+  const { attributes, whole } = resourceOf(config, variables)
+  const encoder = createProtoEncoder(attributes, config.limits, SCHEMA_URL)
+  const transport = exporterFor(config, health, destination)
+  const exporter = whole === undefined ? transport : describing(transport, whole, encoder.describe)
   return { exporter, queue: queueFor(config, encoder, exporter.send, health, destination) }
+}
+
+let detected: Detected | undefined
+
+/** The same for all destinations. What it asks for makes no spans. */
+export function resourceOf(config: Config, variables: Environment): Detected {
+  detected ??= run(suppressed(ROOT), detectResource, undefined, [config, createSurroundings(variables)])
+  return detected
+}
+
+/** Holds batches back until the whole resource is known, unless nothing can wait any more. */
+function describing(
+  exporter: OtlpExporter,
+  whole: NonNullable<Detected['whole']>,
+  describe: ReturnType<typeof createProtoEncoder>['describe'],
+): OtlpExporter {
+  let described = (body: Uint8Array): Uint8Array => body
+  let hurry = (): void => {}
+  const known = whole.then(attributes => {
+    described = describe(attributes)
+  })
+  const ready = Promise.race([known, new Promise<void>(resolve => (hurry = resolve))])
+  return {
+    async send(body, onWritten) {
+      await ready
+      return exporter.send(described(body), onWritten)
+    },
+    hurry() {
+      hurry()
+      exporter.hurry()
+    },
+    sendNow: (bodies, timeoutMs) => exporter.sendNow(bodies.map(described), timeoutMs),
+  }
 }
 
 function queueFor(

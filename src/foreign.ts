@@ -4,9 +4,11 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { TextMapPropagator, TracerProvider } from '@opentelemetry/api'
 import type { Components, ForeignInstrumentation, IdGenerator } from './components.js'
+import { environment } from './config/load.js'
 import type { Config } from './config/options.js'
 import { isSuppressed, ROOT, suppressed } from './context/context.js'
 import { run } from './context/storage.js'
+import { resourceOf } from './delivery.js'
 import type { Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import type { SpanSink } from './otlp.js'
@@ -14,7 +16,6 @@ import type { SpanExporter } from './pipeline/foreign.js'
 import { createProcessors, createViews, type Processors, type ViewOf } from './pipeline/processors.js'
 import { createForeignResource, type ForeignResource } from './pipeline/readable-span.js'
 import { createExporterQueue } from './pipeline/span-exporter.js'
-import { detectResource } from './resource.js'
 
 export interface Foreign {
   readonly processors: Processors | undefined
@@ -28,7 +29,11 @@ export function createForeign(
   health: Health,
 ): Foreign {
   let resource: ForeignResource | undefined
-  const viewOf = createViews(() => (resource ??= createForeignResource(detectResource(config))), config.limits)
+  const resourceNow = (): ForeignResource => {
+    const { attributes, whole } = resourceOf(config, environment)
+    return (resource ??= createForeignResource(attributes, whole))
+  }
+  const viewOf = createViews(resourceNow, config.limits)
   return {
     processors: spanProcessors.length === 0 ? undefined : createProcessors(spanProcessors, viewOf),
     sink: spanExporter === undefined ? undefined : createExporterSink(spanExporter, viewOf, config, health),
@@ -37,16 +42,27 @@ export function createForeign(
 
 function createExporterSink(exporter: SpanExporter, viewOf: ViewOf, config: Config, health: Health): SpanSink {
   const queue = createExporterQueue(exporter, viewOf, config.batch, health)
+  let open = true
+  async function flush(): Promise<void> {
+    await queue.flush()
+    if (!open) return
+    try {
+      await run(suppressed(ROOT), async () => exporter.forceFlush?.(), undefined, [])
+    } catch (error) {
+      log.once('exporter flush', 'the span exporter: forceFlush failed: %s', error)
+    }
+  }
   return {
     add(span) {
       health.ended++
       queue.add(span)
     },
     pending: queue.pending,
-    flush: queue.flush,
-    deliver: queue.flush,
+    flush,
+    deliver: flush,
     deliverNow: () => queue.drainNow(),
     async shutdown() {
+      open = false
       try {
         await run(suppressed(ROOT), () => exporter.shutdown(), undefined, [])
       } catch (error) {

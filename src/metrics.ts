@@ -34,7 +34,12 @@ const PROCESSOR: Attributes = {
 }
 
 /** Never throws: what an SDK of metrics makes of it is told of once. */
-export function observeHealth(provider: unknown, report: () => HealthReport, health: Health, exporterType: string): void {
+export function observeHealth(
+  provider: unknown,
+  report: () => HealthReport,
+  health: Health,
+  exporterType: string,
+): void {
   try {
     observe(provider as MeterProvider, report, health, {
       'otel.component.type': exporterType,

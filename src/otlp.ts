@@ -1,4 +1,5 @@
 /** Where ended spans go by OTLP: the parts that deliver them are loaded when the first one ends. */
+import { environment } from './config/load.js'
 import type { Config } from './config/options.js'
 import type * as Delivery from './delivery.js'
 import type { Health, QueueState } from './diagnostics/health.js'
@@ -79,7 +80,7 @@ function load(
 ): ReturnType<typeof Delivery.createDelivery> | undefined {
   try {
     const { createDelivery } = require('./delivery.js') as typeof Delivery
-    return createDelivery(config, health, destination)
+    return createDelivery(config, health, destination, environment)
   } catch (error) {
     log.once('delivery', 'spans cannot be delivered: %s', error)
     return undefined

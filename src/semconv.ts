@@ -6,6 +6,9 @@ export type AttributeValue = string | number | boolean | readonly string[] | rea
 /** Attributes of a span by name. An undefined value is no attribute: it only keeps the object's shape. */
 export type Attributes = Record<string, AttributeValue | undefined>
 
+/** Of the version of the conventions that these names are of. */
+export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.44.0'
+
 /** Attributes of the semantic conventions, so that a misspelt name fails to compile. */
 export interface SemanticAttributes {
   'aws.request_id'?: string
@@ -82,4 +85,60 @@ export interface SemanticAttributes {
   'url.query'?: string
   'url.scheme'?: string
   'user_agent.original'?: string
+}
+
+/** The same of what sends the spans. */
+export interface ResourceAttributes {
+  'aws.ecs.cluster.arn'?: string
+  'aws.ecs.container.arn'?: string
+  'aws.ecs.launchtype'?: string
+  'aws.ecs.task.arn'?: string
+  'aws.ecs.task.family'?: string
+  'aws.ecs.task.id'?: string
+  'aws.ecs.task.revision'?: string
+  'aws.log.group.names'?: readonly string[]
+  'aws.log.stream.names'?: readonly string[]
+  'azure.resource_group.name'?: string
+  'cloud.account.id'?: string
+  'cloud.availability_zone'?: string
+  'cloud.platform'?: string
+  'cloud.provider'?: string
+  'cloud.region'?: string
+  'cloud.resource_id'?: string
+  'container.id'?: string
+  'container.image.name'?: string
+  'container.image.tags'?: readonly string[]
+  'container.name'?: string
+  'deployment.environment.name'?: string
+  'faas.instance'?: string
+  'faas.max_memory'?: number
+  'faas.name'?: string
+  'faas.version'?: string
+  'gcp.cloud_run.job.execution'?: string
+  'gcp.cloud_run.job.task_index'?: number
+  'gcp.gce.instance.hostname'?: string
+  'gcp.gce.instance.name'?: string
+  'host.arch'?: string
+  'host.id'?: string
+  'host.image.id'?: string
+  'host.name'?: string
+  'host.type'?: string
+  'k8s.cluster.name'?: string
+  'k8s.container.name'?: string
+  'k8s.namespace.name'?: string
+  'k8s.node.name'?: string
+  'k8s.pod.name'?: string
+  'k8s.pod.uid'?: string
+  'os.type'?: string
+  'os.version'?: string
+  'process.command'?: string
+  'process.executable.name'?: string
+  'process.executable.path'?: string
+  'process.pid'?: number
+  'process.runtime.description'?: string
+  'process.runtime.name'?: string
+  'process.runtime.version'?: string
+  'service.instance.id'?: string
+  'service.namespace'?: string
+  'service.version'?: string
 }

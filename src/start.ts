@@ -18,8 +18,8 @@ import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
 import { setHttpRules } from './instrumentations/shared/http.js'
 import { KEY, type Making } from './making.js'
-import { createOtlpSink, type Destination } from './otlp.js'
 import type * as Metrics from './metrics.js'
+import { createOtlpSink, type Destination } from './otlp.js'
 import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
@@ -124,7 +124,7 @@ function start(config: Config, components: Components): Started {
   const isForeign = Object.keys(components).length > 0 || modules.length > 0
   const foreign = isForeign ? (require('./foreign.js') as typeof Foreign) : undefined
   const own = components.propagator
-  const propagator = own && foreign ? foreign.fencedPropagator(own) : createPropagator(config.propagators)
+  const propagator = own && foreign ? foreign.fencedPropagator(own) : createPropagator(config.propagators, environment)
   if (isTaken()) {
     if (!config.disabled)
       log.warn('another OpenTelemetry SDK runs in this process: @org/trace leaves the tracing to it')

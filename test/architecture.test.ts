@@ -22,6 +22,7 @@ const PARTS = [
   'sampling',
   'pipeline',
   'exporter',
+  'resource',
   'instrumentations',
 ]
 
@@ -39,6 +40,7 @@ const floors: Record<string, Floor> = {
   sampling: { values: ['context', 'diagnostics', 'version', 'trace/threshold'], types: ['trace'] },
   // What the batch sends makes no spans: it runs in a suppressed context.
   pipeline: { values: ['context', 'diagnostics'], types: ['trace', 'semconv'] },
+  resource: { values: ['diagnostics', 'version'], types: ['semconv'] },
   exporter: { values: ['diagnostics', 'version'], types: ['trace', 'semconv'] },
   instrumentations: { values: [], types: ['trace', 'semconv'] },
   'instrumentations/define': { values: ['trace/span'], types: ['trace', 'semconv'] },

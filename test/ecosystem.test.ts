@@ -315,6 +315,30 @@ test('a flush and a shutdown by the provider, with time limits and results', asy
   assert.deepEqual([ended.stdout, names], ['delivered\ndelivered\ndelivered\n', ['inner', 'outer']])
 })
 
+test('the exporter of init is flushed and shut down with the rest', async () => {
+  const { ended } = await run(
+    {
+      code: `${sdk2}
+      const said = []
+      const exporter = {
+        export(spans, done) { said.push('export ' + spans.length); done({ code: 0 }) },
+        async forceFlush() { said.push('flush') },
+        async shutdown() { said.push('shutdown') },
+      }
+      const running = require('@org/trace').init({ spanExporter: exporter })
+      ${WORK}
+      ;(async () => {
+        await running.flush()
+        await running.shutdown()
+        await running.shutdown()
+        console.log(said.join())
+      })()`,
+    },
+    0,
+  )
+  assert.equal(ended.stdout, 'export 2,flush,flush,shutdown\n')
+})
+
 test('a flush that takes too long, and one that fails, say so', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')

@@ -25,6 +25,25 @@ const fixed = {
     'OTEL_RESOURCE_ATTRIBUTES',
     'What else describes the service; wins over what is detected.',
   ),
+  resourceDetectors: row(
+    namesOrNone([
+      'all',
+      'env',
+      'host',
+      'os',
+      'process',
+      'serviceinstance',
+      'container',
+      'k8s',
+      'alibaba',
+      'aws',
+      'azure',
+      'gcp',
+    ]),
+    ['all'],
+    'OTEL_NODE_RESOURCE_DETECTORS',
+    'What finds out more about where the service runs. The metadata server of a cloud is asked only where there is a sign of that cloud; the attributes above count in any case.',
+  ),
   disabled: row(
     boolean,
     false,
@@ -39,10 +58,10 @@ const fixed = {
   ),
   sampler,
   propagators: row(
-    namesOrNone(['tracecontext', 'baggage']),
+    namesOrNone(['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'ottrace', 'xray', 'xray-lambda']),
     ['tracecontext', 'baggage'],
     'OTEL_PROPAGATORS',
-    'Headers by which a trace crosses processes.',
+    'Headers by which a trace crosses processes. Each of the formats is written; of those that are there the last one counts.',
   ),
   batch: {
     scheduleDelayMs: row(

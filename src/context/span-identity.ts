@@ -5,6 +5,10 @@ import { TraceState } from './trace-state.js'
 /** W3C Trace Context Level 2, section 3.2.2.5. */
 export const SAMPLED = 0x01
 export const RANDOM = 0x02
+/** Nothing is decided yet: of formats that can leave it to the receiver. It never leaves the process. */
+export const DEFERRED = 0x100
+
+const FLAGS = 0xff
 
 export interface SpanIdentity {
   readonly traceId: string
@@ -30,7 +34,7 @@ export abstract class IdentifiedSpan implements SpanIdentity {
 
 /** An identity in the API's words. */
 export function contextOf({ traceId, spanId, traceFlags, traceState, isRemote }: SpanIdentity): SpanContext {
-  const context: SpanContext = { traceId, spanId, traceFlags }
+  const context: SpanContext = { traceId, spanId, traceFlags: traceFlags & FLAGS }
   if (isRemote) context.isRemote = true
   const state = traceState === undefined ? undefined : TraceState.parse(traceState)
   if (state !== undefined) context.traceState = state

@@ -99,6 +99,7 @@ const scopeSpans = message({
 const resourceSpans = message({
   1: one('resource', message({ 1: attributes })),
   2: many('scopeSpans', scopeSpans),
+  3: one('schemaUrl', text),
 })
 
 /** The same request, in one line. */

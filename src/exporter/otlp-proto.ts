@@ -27,6 +27,7 @@ import {
   writeText,
   writeUint,
 } from './proto-writer.js'
+import { withResource } from './resource.js'
 
 /** The encoded spans of one scope, which itself is `head` and `tail`. */
 interface Chunk extends Sink {
@@ -46,8 +47,10 @@ const MAX_IDLE_BYTES = 1 << 20
 export function createProtoEncoder(
   resource: Attributes,
   limits: Pick<Limits, 'attributeCount' | 'attributeValueLength'>,
+  schemaUrl?: string,
 ) {
-  const resourceHead = encoded(() => writeResource(resource))
+  let resourceHead = encoded(() => writeResource(resource))
+  const resourceTail = encoded(() => writeText(0x1a, schemaUrl))
   const byScope = new Map<Scope, Chunk>()
   const byContent = new Map<string, Chunk>()
   let spans = 0
@@ -93,7 +96,7 @@ export function createProtoEncoder(
       if (spans === 0) return undefined
       const chunks = [...byContent.values()].filter(chunk => chunk.length > 0)
       const sizes = chunks.map(({ head, length, tail }) => head.length + length + tail.length)
-      const size = sizes.reduce((sum, part) => sum + fieldSize(part), resourceHead.length)
+      const size = sizes.reduce((sum, part) => sum + fieldSize(part), resourceHead.length + resourceTail.length)
       const request: Sink = { bytes: Buffer.allocUnsafeSlow(fieldSize(size)), length: 0 }
       continueAt(request)
       writeHeader(0x0a, size)
@@ -104,10 +107,18 @@ export function createProtoEncoder(
         writeBytes(bytes.subarray(0, length))
         writeBytes(tail)
       })
+      writeBytes(resourceTail)
       saveTo(request)
       const batch = { body: request.bytes, spans }
       empty()
       return batch
+    },
+
+    /** From now on this is the resource. Returns what gives it to bodies that were taken before. */
+    describe(better: Attributes): (body: Uint8Array) => Uint8Array {
+      const before = resourceHead
+      resourceHead = encoded(() => writeResource(better))
+      return body => withResource(body, before, resourceHead)
     },
 
     // Of the repeated field in each of them, protobuf makes one list (protobuf.dev, encoding, "Last One Wins").

@@ -4,7 +4,7 @@ import { basename, isAbsolute } from 'node:path'
 import { env as inherited } from 'node:process'
 import { getSystemErrorName } from 'node:util'
 import { type Call, client, defineInstrumentation, flag, type Kit, type Operation, type TracedSpan } from './define.js'
-import { headersToSend } from './shared/http.js'
+import { headersToSend, tellsTrace } from './shared/http.js'
 import { createStamp } from './shared/stamp.js'
 
 interface Options {
@@ -186,8 +186,9 @@ function variablesToSet(
   own: (variable: string) => string | undefined,
   areInherited: boolean,
 ): [string, string][] {
-  const isStale = areInherited && own(variableOf('traceparent')) !== undefined
-  const names = isStale ? Object.keys(headers) : headersToSend(headers, name => own(variableOf(name)))
+  const ownHeader = (name: string): string | undefined => own(variableOf(name))
+  const isStale = areInherited && tellsTrace(headers, ownHeader)
+  const names = isStale ? Object.keys(headers) : headersToSend(headers, ownHeader)
   return names.map(name => [variableOf(name), headers[name] as string])
 }
 

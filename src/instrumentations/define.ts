@@ -58,7 +58,7 @@ export interface Kit<Options> {
   readonly options: Readonly<Options>
   /** Of the library; of Node for built-in modules and channels. */
   readonly version: string
-  /** The names of the headers that carry a trace, as OTEL_PROPAGATORS chooses them. */
+  /** The names of the headers that may carry a trace, as OTEL_PROPAGATORS chooses them; baggage may have others. */
   readonly headerNames: readonly string[]
   /** Wraps a method: every call becomes an operation. */
   trace<T extends object, K extends keyof T>(target: T, method: K, operation: MethodOperation<T[K]>): void

@@ -103,7 +103,7 @@ const sending: Operation<Fateful<Client, Publish>> = {
   inject(call, ours) {
     const { self, args } = call
     const [topic, payload, third] = args
-    if (self.options.protocolVersion !== 5 || !hasRoom(self, payload)) return
+    if (self.options.protocolVersion !== 5 || !hasRoom(self, payload, ours)) return
     const options = typeof third === 'function' ? undefined : third
     const own = options?.properties?.userProperties
     const names = headersToSend(ours, name => [own?.[name]].flat()[0])
@@ -119,12 +119,14 @@ const sending: Operation<Fateful<Client, Publish>> = {
 const HEADERS_BYTES = 9_000
 
 /** False where the headers could lift a message over the broker's limit, which closes the connection then. */
-function hasRoom({ connackPacket }: Client, payload: unknown): boolean {
+function hasRoom({ connackPacket }: Client, payload: unknown, headers: Record<string, string>): boolean {
   const limit = connackPacket?.properties?.maximumPacketSize
-  return (
-    limit === undefined ||
-    Buffer.byteLength(typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : '') + HEADERS_BYTES <= limit
-  )
+  if (limit === undefined) return true
+  const bytes = Object.entries(headers)
+    .flat()
+    .reduce((sum, text) => sum + 3 + text.length, 0)
+  const payloadBytes = Buffer.byteLength(typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : '')
+  return payloadBytes + Math.max(HEADERS_BYTES, bytes) <= limit
 }
 
 /** All that a client tells goes through here: the messages, and the packets that it subscribes with. */

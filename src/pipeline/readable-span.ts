@@ -24,12 +24,20 @@ export interface ForeignResource {
   merge(other: { readonly attributes?: ApiAttributes } | null): ForeignResource
 }
 
-export function createForeignResource(attributes: Attributes): ForeignResource {
+/** `whole` brings all of it later, and never rejects. */
+export function createForeignResource(attributes: Attributes, whole?: Promise<Attributes>): ForeignResource {
   const own = defined(attributes)
+  let pending = whole !== undefined
+  const known = whole?.then(all => {
+    pending = false
+    Object.assign(own, defined(all))
+  })
   return {
     attributes: own,
-    asyncAttributesPending: false,
-    waitForAsyncAttributes: async () => {},
+    get asyncAttributesPending() {
+      return pending
+    },
+    waitForAsyncAttributes: async () => known,
     getRawAttributes: () => Object.entries(own),
     merge: other => createForeignResource({ ...own, ...other?.attributes } as Attributes),
   }

@@ -11,8 +11,8 @@ import {
   type Deliver,
   type Encoder,
   MAX_QUEUE_BYTES,
-  type Unsent,
   outcomeOf,
+  type Unsent,
 } from './batch.js'
 import type { Files, Segment } from './files.js'
 

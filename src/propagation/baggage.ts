@@ -18,7 +18,7 @@ const MAX_BYTES = 8192
 
 const TOKEN_CHARS = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
 const OCTETS = '[\\x21\\x23-\\x2b\\x2d-\\x3a\\x3c-\\x5b\\x5d-\\x7e]+'
-const TOKEN = new RegExp(`^${TOKEN_CHARS}$`)
+export const TOKEN = new RegExp(`^${TOKEN_CHARS}$`)
 // A key, and perhaps an equals sign and a value. Nested so that no two runs of blanks meet: linear on any input.
 const PAIR = new RegExp(`^[ \\t]*(${TOKEN_CHARS})[ \\t]*(?:(=)[ \\t]*(?:(${OCTETS})[ \\t]*)?)?$`)
 const PERCENT_ENCODED = /(?:%[0-9A-Fa-f]{2})+/g
@@ -56,18 +56,24 @@ class Baggage implements ApiBaggage {
   }
 }
 
+/** What the context's baggage holds, whoever made it. */
+export const baggageEntries = (context: Context): [string, BaggageEntry][] =>
+  (context.getValue(BAGGAGE_KEY) as ApiBaggage | undefined)?.getAllEntries() ?? []
+
+/** The context with these entries in its baggage, in place of those of the same keys. */
+export const withBaggage = (context: Context, entries: readonly [string, BaggageEntry][]): Context =>
+  context.setValue(BAGGAGE_KEY, new Baggage(new Map([...baggageEntries(context), ...entries])))
+
 /**
  * Carries baggage on in both directions, up to 8,192 bytes: members beyond that, and malformed ones, are left out whole.
  * Of members with the same key the last counts. Properties are an entry's metadata, as text.
  */
 export const baggage: TextMapPropagator = {
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
-    const own = context.getValue(BAGGAGE_KEY) as ApiBaggage | undefined
-    if (own === undefined) return
     let text = ''
-    for (const [key, entry] of own.getAllEntries()) {
+    for (const [key, entry] of baggageEntries(context)) {
       if (key === '') continue
-      const member = `${text === '' ? '' : ','}${encodeKey(key)}=${encode(entry.value)}${suffix(entry.metadata)}`
+      const member = `${text === '' ? '' : ','}${encodeKey(key)}=${encodeText(entry.value)}${suffix(entry.metadata)}`
       if (text.length + member.length <= MAX_BYTES) text += member
     }
     if (text !== '') setter.set(carrier, BAGGAGE, text)
@@ -84,7 +90,7 @@ export const baggage: TextMapPropagator = {
       const parts = PAIR.exec(pair)
       if (parts === null || parts[2] === undefined) continue
       const metadata = wellFormed(properties)
-      const entry: BaggageEntry = { value: decode(parts[3] ?? '') }
+      const entry: BaggageEntry = { value: decodeText(parts[3] ?? '') }
       if (metadata !== '') entry.metadata = { toString: () => metadata } as BaggageEntryMetadata
       entries.set(decodeKey(parts[1] as string), entry)
     }
@@ -110,17 +116,17 @@ function suffix(metadata: BaggageEntryMetadata | undefined): string {
 }
 
 // String(), as applications in JavaScript put numbers here.
-const encode = (text: string): string => encodeURIComponent(String(text).replace(LONE_SURROGATE, '\ufffd'))
+export const encodeText = (text: string): string => encodeURIComponent(String(text).replace(LONE_SURROGATE, '\ufffd'))
 
 /** Octets that are no UTF-8 become U+FFFD; a percent sign that encodes nothing stays. */
-const decode = (text: string): string =>
+export const decodeText = (text: string): string =>
   text.replace(PERCENT_ENCODED, octets => Buffer.from(octets.replaceAll('%', ''), 'hex').toString())
 
 // A key has to be a token, which W3C does not decode but OpenTelemetry does: names of the API may be any text. So a key
 // is encoded only where it has to be, and decoded only where encoding gives the same key again.
-const encodeKey = (key: string): string => (TOKEN.test(key) ? key : encode(key))
+const encodeKey = (key: string): string => (TOKEN.test(key) ? key : encodeText(key))
 
 function decodeKey(token: string): string {
-  const key = decode(token)
+  const key = decodeText(token)
   return encodeKey(key) === token ? key : token
 }

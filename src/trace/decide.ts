@@ -1,6 +1,6 @@
 /** Asks a sampler that looks at more than parent and trace id, with a fence around what it does. */
 import type { Attributes as ApiAttributes, Context, Link, Sampler } from '@opentelemetry/api'
-import { NonRecordingSpan, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
+import { DEFERRED, NonRecordingSpan, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
 import { TraceState } from '../context/trace-state.js'
 import { log } from '../diagnostics/log.js'
 import type { SpanKind } from './ended-span.js'
@@ -53,7 +53,7 @@ export function decide(sampler: Sampler, prospect: Prospect): Decision {
     }
   } catch (error) {
     log.once('sampler', 'the sampler failed, so spans are sampled as their parents are: %s', error)
-    const sampled = parent === undefined || (parent.traceFlags & SAMPLED) !== 0
+    const sampled = parent === undefined || (parent.traceFlags & (SAMPLED | DEFERRED)) !== 0
     return {
       recorded: sampled,
       traceFlags: sampled ? inherited | SAMPLED : inherited,

@@ -1,5 +1,5 @@
 /** Which traces are recorded: the standard samplers that need nothing but parent and trace id (specification/trace/sdk.md#built-in-samplers). */
-import { SAMPLED, type SpanIdentity } from './span.js'
+import { DEFERRED, SAMPLED, type SpanIdentity } from './span.js'
 import { RANDOM_DIGITS, thresholdOf } from './threshold.js'
 
 /** True if the span is to be recorded and exported. Without a parent, its trace id is the 16 bytes from `at` on. */
@@ -23,9 +23,11 @@ function traceIdRatio(ratio: number): Sampler {
   // More bits than a double holds exactly: the last byte is compared by itself.
   const threshold = Number.parseInt(digits.slice(0, -2), 16)
   const last = Number.parseInt(digits.slice(-2), 16)
-  return (_parent, bytes, at) => {
-    const drawn = bytes.readUIntBE(at + 9, 6)
-    return drawn > threshold || (drawn === threshold && (bytes[at + 15] as number) >= last)
+  return (parent, bytes, at) => {
+    // A parent that leaves the decision to us has its trace id as text.
+    const drawn = parent === undefined ? bytes.readUIntBE(at + 9, 6) : Number.parseInt(parent.traceId.slice(18, 30), 16)
+    if (drawn !== threshold) return drawn > threshold
+    return (parent === undefined ? (bytes[at + 15] as number) : Number.parseInt(parent.traceId.slice(30), 16)) >= last
   }
 }
 
@@ -38,7 +40,9 @@ export function rootStateOf({ name, ratio }: { readonly name: string; readonly r
 const parentBased =
   (root: Sampler): Sampler =>
   (parent, bytes, at) =>
-    parent === undefined ? root(parent, bytes, at) : (parent.traceFlags & SAMPLED) !== 0
+    parent === undefined || (parent.traceFlags & DEFERRED) !== 0
+      ? root(parent, bytes, at)
+      : (parent.traceFlags & SAMPLED) !== 0
 
 const SAMPLERS: Record<SamplerName, (ratio: number) => Sampler> = {
   always_on: () => alwaysOn,

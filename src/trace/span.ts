@@ -27,7 +27,7 @@ import { errorType, exceptionAttributes, firstInTrace, messageOf } from './error
 import { spanIdText, TRACE_ID_BYTES, traceIdText } from './ids.js'
 import type { Limits } from './limits.js'
 
-export { identityOf, NonRecordingSpan, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
+export { DEFERRED, identityOf, NonRecordingSpan, RANDOM, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
 export * from './ended-span.js'
 
 /** Name, kind and attributes before there is a span. */

@@ -87,7 +87,10 @@ describe('Context', () => {
   })
   test('Get current Context', () => {
     const within = ROOT_CONTEXT.setValue(key, 1)
-    assert.equal(context.with(within, () => context.active()), within)
+    assert.equal(
+      context.with(within, () => context.active()),
+      within,
+    )
   })
 })
 
@@ -100,8 +103,7 @@ describe('Propagators', () => {
     propagation.inject(extracted, headers)
     assert.deepEqual(headers, { traceparent: TRACEPARENT, baggage: 'a=1' })
   })
-  test('Global Propagator', () =>
-    assert.deepEqual(propagation.fields(), ['traceparent', 'tracestate', 'baggage']))
+  test('Global Propagator', () => assert.deepEqual(propagation.fields(), ['traceparent', 'tracestate', 'baggage']))
   test('TextMapPropagator', () => {
     const empty = propagation.extract(ROOT_CONTEXT, {})
     assert.equal(trace.getSpanContext(empty), undefined)

@@ -69,7 +69,12 @@ test('OTEL_BSP_*', async () => {
   const many = `const tracer = require('@opentelemetry/api').trace.getTracer('app')
     for (let n = 0; n < 10; n++) tracer.startSpan('work').end()`
   const { spans, requests } = await run(
-    { OTEL_BSP_MAX_QUEUE_SIZE: '6', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '3', OTEL_BSP_SCHEDULE_DELAY: '100', OTEL_BSP_EXPORT_TIMEOUT: '5000' },
+    {
+      OTEL_BSP_MAX_QUEUE_SIZE: '6',
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '3',
+      OTEL_BSP_SCHEDULE_DELAY: '100',
+      OTEL_BSP_EXPORT_TIMEOUT: '5000',
+    },
     many,
   )
   assert.deepEqual([spans.length, requests.length], [6, 2])

@@ -5,7 +5,7 @@ import { runApp } from '../helpers/child.js'
 import { createCollector } from '../helpers/collector.js'
 
 const WORK = `const { trace } = require('@opentelemetry/api')
-  trace.getTracerProvider().getTracer('app', '1', { schemaUrl: 'https://example.com/own/1.0' }).startSpan('work').end()`
+  trace.getTracerProvider().getTracer('app', '1', { schemaUrl: 'https://opentelemetry.io/schemas/1.30.0' }).startSpan('work').end()`
 
 describe('OTLP', () => {
   for (const grpc of [false, true]) {
@@ -27,7 +27,7 @@ describe('OTLP', () => {
     assert.equal(stderr, '')
     const [resourceSpans] = JSON.parse(String(collector.requests[0]?.body)).resourceSpans
     assert.match(resourceSpans.schemaUrl, /^https:\/\/opentelemetry\.io\/schemas\/1\.\d+\.\d+$/)
-    assert.equal(resourceSpans.scopeSpans[0].schemaUrl, 'https://example.com/own/1.0')
+    assert.equal(resourceSpans.scopeSpans[0].schemaUrl, 'https://opentelemetry.io/schemas/1.30.0')
   })
 
   test('Multi-destination spec compliance', async () => {

@@ -13,7 +13,10 @@ interface Metric {
 }
 
 let metrics: Metric[] = []
-const EXPORTER = { 'otel.component.type': 'otlp_http_span_exporter', 'otel.component.name': 'otlp_http_span_exporter/0' }
+const EXPORTER = {
+  'otel.component.type': 'otlp_http_span_exporter',
+  'otel.component.name': 'otlp_http_span_exporter/0',
+}
 const PROCESSOR = {
   'otel.component.type': 'batching_span_processor',
   'otel.component.name': 'batching_span_processor/0',
@@ -81,12 +84,13 @@ test('otel.sdk.exporter.span.inflight', () =>
 test('otel.sdk.exporter.span.exported', () => {
   const points = pointsOf('otel.sdk.exporter.span.exported')
   assert.deepEqual(points[0], { value: 4, attributes: EXPORTER })
-  for (const { value, attributes } of points.slice(1)) assert.deepEqual([value, typeof attributes['error.type']], [0, 'string'])
+  for (const { value, attributes } of points.slice(1))
+    assert.deepEqual([value, typeof attributes['error.type']], [0, 'string'])
 })
 
 test('otel.sdk.exporter.operation.duration', () => {
   const [point] = pointsOf('otel.sdk.exporter.operation.duration', 's')
-  const { count, sum } = point?.value as { count: number; sum: number }
+  const { count, sum } = (point as { value: { count: number; sum: number } }).value
   assert.deepEqual([count, point?.attributes], [1, EXPORTER])
   assert.ok(sum > 0 && sum < 60)
 })

@@ -51,6 +51,15 @@ export function readRows(): Row[] {
   return rows
 }
 
+/** COMPLIANCE.md, whole. */
+export const complianceDocument = (rows: readonly Row[]): string => `# Compliance with the OpenTelemetry specification
+
+The rows of the specification's compliance matrix that concern tracing (August 2026), what OpenTelemetry JS says of itself,
+and our answer to each with the test that shows it. \`npm run compliance\` runs those tests and fails if one that a "yes" names
+has not passed. This file is made by \`npm run docs\` from \`test/compliance/answers.ts\`.
+
+${complianceTable(rows)}`
+
 /** The table of COMPLIANCE.md. */
 export function complianceTable(rows: readonly Row[]): string {
   const sections = [...new Set(rows.map(({ section }) => section))]
@@ -68,9 +77,19 @@ export function complianceTable(rows: readonly Row[]): string {
         heading = row.heading
         return [...head, `| ${row.name} | ${row.answer.status} | ${row.js} | ${shown(row.answer)} |`]
       })
-    return [`## ${section}`, '', '| row | @org/trace | OpenTelemetry JS | shown by |', '| --- | --- | --- | --- |', ...lines]
+    return [
+      `## ${section}`,
+      '',
+      '| row | @org/trace | OpenTelemetry JS | shown by |',
+      '| --- | --- | --- | --- |',
+      ...lines,
+    ]
   })
-  const summary = ['| section | rows | @org/trace: yes | OpenTelemetry JS: yes |', '| --- | --- | --- | --- |', ...counts]
+  const summary = [
+    '| section | rows | @org/trace: yes | OpenTelemetry JS: yes |',
+    '| --- | --- | --- | --- |',
+    ...counts,
+  ]
   return `${[summary, ...parts].map(part => part.join('\n')).join('\n\n')}\n`
 }
 

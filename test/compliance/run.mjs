@@ -11,7 +11,9 @@ const rows = readRows()
 const compiled = file => join('build', file.replace(/\.ts$/, '.js'))
 // With source maps a test is known by its source.
 const sourceOf = file => file.replace(/^build\//, '').replace(/\.js$/, '.ts')
-const files = [...new Set(rows.filter(({ answer }) => answer.status === 'yes').map(({ answer }) => compiled(answer.file)))]
+const files = [
+  ...new Set(rows.filter(({ answer }) => answer.status === 'yes').map(({ answer }) => compiled(answer.file))),
+]
 const folder = mkdtempSync(join(tmpdir(), 'trace-compliance-'))
 try {
   const into = join(folder, 'results')
@@ -26,9 +28,7 @@ try {
       .flatMap(({ file, suites, name }) => [`${sourceOf(file)}: ${[...suites, name].join(' / ')}`]),
   )
   console.log(`\n${complianceTable(rows)}`)
-  const unshown = rows.filter(
-    ({ answer }) => answer.status === 'yes' && !passed.has(`${answer.file}: ${answer.test}`),
-  )
+  const unshown = rows.filter(({ answer }) => answer.status === 'yes' && !passed.has(`${answer.file}: ${answer.test}`))
   for (const { section, name, answer } of unshown)
     console.error(`${section} / ${name} says yes, and no test passed: ${answer.file}: ${answer.test}`)
   if (unshown.length > 0 || code !== 0) process.exitCode = 1

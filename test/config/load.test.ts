@@ -203,7 +203,15 @@ const cases: Record<string, Case> = {
       ['TraceContext,tracecontext', ['tracecontext']],
       ['none', []],
     ],
-    bad: ['b3', 'b3,xray', 'constructor'],
+    bad: ['b4', 'b4,w3c', 'constructor'],
+  },
+  OTEL_NODE_RESOURCE_DETECTORS: {
+    good: [
+      ['env, HOST,host', ['env', 'host']],
+      ['all', ['all']],
+      ['none', []],
+    ],
+    bad: ['hosts', 'env.', '__proto__'],
   },
   OTEL_BSP_SCHEDULE_DELAY: milliseconds,
   OTEL_BSP_EXPORT_TIMEOUT: milliseconds,
@@ -418,6 +426,7 @@ test('nothing given is the defaults, without a word', () => {
       },
     },
     propagators: ['tracecontext', 'baggage'],
+    resourceDetectors: ['all'],
     batch: { scheduleDelayMs: 5000, exportTimeoutMs: 30000, maxQueueSize: 2048, maxExportBatchSize: 512 },
     limits: {
       attributeCount: 128,
@@ -467,6 +476,7 @@ const inCode: Record<string, unknown> = {
   'sampler.jaegerRemote.pollingIntervalMs': 12,
   'sampler.jaegerRemote.initialSamplingRate': 0.5,
   propagators: [],
+  resourceDetectors: [],
   'batch.scheduleDelayMs': 1,
   'batch.exportTimeoutMs': 2,
   'batch.maxQueueSize': 1000,
@@ -741,14 +751,14 @@ test('a name that is no attribute of ours becomes one, whatever it is', () => {
 
 test('an unknown name in a list is left out and the others are kept', () => {
   const { config, warnings } = read({
-    OTEL_PROPAGATORS: 'b3, tracecontext ,TRACECONTEXT',
+    OTEL_PROPAGATORS: 'b4, B3 ,tracecontext ,TRACECONTEXT',
     OTEL_TRACES_EXPORTER: 'none,otlp',
   })
-  assert.deepEqual(config.propagators, ['tracecontext'])
+  assert.deepEqual(config.propagators, ['b3', 'tracecontext'])
   assert.deepEqual(config.exporters, ['otlp'])
   assert.deepEqual(warnings, [
     'OTEL_TRACES_EXPORTER: ignored "none", expected a list of otlp, console, otlp/stdout or otlp/file, or none alone; using "otlp"',
-    'OTEL_PROPAGATORS: ignored "b3", expected a list of tracecontext or baggage, or none alone; using "tracecontext"',
+    'OTEL_PROPAGATORS: ignored "b4", expected a list of tracecontext, baggage, b3, b3multi, jaeger, ottrace, xray or xray-lambda, or none alone; using "b3,tracecontext"',
   ])
 })
 

@@ -109,10 +109,10 @@ const faults: Record<string, Fault> = {
 
 function deliveryTo(url: string, protocol: Protocol, timeoutMs = 15_000) {
   const health = createHealth()
-  const options = { serviceName: 'faults', otlp: { endpoint: url, protocol, timeoutMs } }
+  const options = { serviceName: 'faults', resourceDetectors: [], otlp: { endpoint: url, protocol, timeoutMs } }
   const { config, warnings } = readConfig([], options, {})
   assert.deepEqual(warnings, [])
-  const { queue, exporter } = createDelivery(config, health, 'otlp')
+  const { queue, exporter } = createDelivery(config, health, 'otlp', {})
   const ended: string[] = []
   return {
     health,

@@ -344,6 +344,39 @@ test('spans are grouped by the content of their scope', () => {
   )
 })
 
+test('the schema of the resource is told, and a resource that is known better later takes the place of the first', () => {
+  const encoder = createProtoEncoder({ 'service.name': 'shop' }, NO_LIMITS, 'https://opentelemetry.io/schemas/1.44.0')
+  const batch = (name: string): Uint8Array => {
+    encoder.append(endedSpan({ name }))
+    return (encoder.take() as { body: Uint8Array }).body
+  }
+  const [early, other] = [batch('early'), encodedElsewhere()]
+  const better = { 'service.name': 'shop', 'host.id': 'i-1', long: 'x'.repeat(200) }
+  const describe = encoder.describe(better)
+  const resources = (body: Uint8Array) =>
+    (decode(body).resourceSpans ?? []).map(({ resource, schemaUrl }: any) => [
+      resource.attributes.map(({ key }: any) => key),
+      schemaUrl,
+    ])
+  const schemaUrl = 'https://opentelemetry.io/schemas/1.44.0'
+  assert.deepEqual(resources(early), [[['service.name'], schemaUrl]])
+  assert.deepEqual(resources(batch('late')), [[Object.keys(better), schemaUrl]])
+  // What an earlier process has left in a spool is not ours.
+  assert.deepEqual(resources(describe(encoder.join([early, other]))), [
+    [Object.keys(better), schemaUrl],
+    [['service.name', 'a'], undefined],
+  ])
+  const late = batch('late')
+  assert.deepEqual(Buffer.from(describe(late)), Buffer.from(late))
+})
+
+/** Of a process whose resource begins like ours. */
+function encodedElsewhere(): Uint8Array {
+  const encoder = createProtoEncoder({ 'service.name': 'shop', a: 'b' }, NO_LIMITS)
+  encoder.append(endedSpan({ name: 'other' }))
+  return (encoder.take() as { body: Uint8Array }).body
+}
+
 test('each batch is complete, has memory of its own and is not touched again', () => {
   const encoder = createProtoEncoder({ 'service.name': 'shop' }, NO_LIMITS)
   assert.equal(encoder.take(), undefined)

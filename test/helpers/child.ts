@@ -88,6 +88,8 @@ function environment({ env, collector, preload }: AppOptions): Record<string, st
   const clean: Record<string, string> = {
     OTEL_BSP_SCHEDULE_DELAY: String(BATCH_DELAY_MS),
     TRACE_EXIT_TIMEOUT_MS: String(EXIT_MS),
+    // No cloud is asked, should the tests run in one.
+    OTEL_NODE_RESOURCE_DETECTORS: 'host,os,process,serviceinstance,container,k8s',
   }
   for (const name of ['PATH', 'HOME', 'TMPDIR', 'LANG']) {
     const value = process.env[name]

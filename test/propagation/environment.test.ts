@@ -1,6 +1,7 @@
 /** TRACEPARENT, TRACESTATE and BAGGAGE: the trace that a process was started in. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { propagation } from '@opentelemetry/api'
 import { ROOT, spanOf } from '../../src/context/context.js'
 import { identityOf } from '../../src/context/span-identity.js'
 import { environmentName, extractEnvironment } from '../../src/propagation/environment.js'
@@ -35,6 +36,33 @@ test('nothing, and what is malformed, is the root', () => {
   for (const variables of [{}, { TRACEPARENT: '' }, { TRACEPARENT: 'x'.repeat(55) }, { traceparent: TRACEPARENT }]) {
     assert.equal(extractEnvironment(propagator, variables), ROOT)
   }
+})
+
+test('every format has its variables', () => {
+  const ids = { traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1, traceState: undefined, isRemote: true }
+  const low = TRACE_ID.slice(16)
+  const cases: [name: string, variables: Record<string, string>, traceId?: string][] = [
+    ['b3', { B3: `${TRACE_ID}-${SPAN_ID}-1` }],
+    ['b3', { X_B3_TRACEID: TRACE_ID, X_B3_SPANID: SPAN_ID, X_B3_SAMPLED: '1' }],
+    ['b3multi', { B3: `${TRACE_ID}-${SPAN_ID}-1` }],
+    ['jaeger', { UBER_TRACE_ID: `${TRACE_ID}:${SPAN_ID}:0:1` }],
+    ['xray', { X_AMZN_TRACE_ID: `Root=1-${TRACE_ID.slice(0, 8)}-${TRACE_ID.slice(8)};Parent=${SPAN_ID};Sampled=1` }],
+    [
+      'ottrace',
+      { OT_TRACER_TRACEID: low, OT_TRACER_SPANID: SPAN_ID, OT_TRACER_SAMPLED: 'true' },
+      low.padStart(32, '0'),
+    ],
+  ]
+  for (const [name, variables, traceId = TRACE_ID] of cases) {
+    const context = extractEnvironment(createPropagator([name]), variables)
+    assert.deepEqual({ ...identityOf(spanOf(context)) }, { ...ids, traceId }, name)
+  }
+})
+
+test('baggage whose names have a prefix comes with its trace, dashes for underscores', () => {
+  const variables = { UBER_TRACE_ID: `${TRACE_ID}:${SPAN_ID}:0:1`, UBERCTX_USER_ID: 'a%20b', UBERCTX: 'x' }
+  const baggage = propagation.getBaggage(extractEnvironment(createPropagator(['jaeger']), variables))
+  assert.deepEqual(baggage?.getAllEntries(), [['user-id', { value: 'a b' }]])
 })
 
 async function spansOf(code: string, env: Record<string, string>): Promise<ReceivedSpan[]> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { draw, page } from '../../src/trace/ids.js'
 import { createSampler, rootStateOf, type SamplerName } from '../../src/trace/sampler.js'
-import type { SpanIdentity } from '../../src/trace/span.js'
+import { DEFERRED, type SpanIdentity } from '../../src/trace/span.js'
 
 const newTraceId = (): Buffer => {
   const at = draw(16)
@@ -37,6 +37,16 @@ for (const [name, ratio, expected] of [
 ] as const) {
   test(`${name}, ratio ${ratio}`, () => assert.deepEqual(decisions(name, ratio), expected))
 }
+
+test('where the decision is left to us, it is made as for a root', () => {
+  for (const [name, ratio, expected] of [
+    ['parentbased_always_on', 0, true],
+    ['parentbased_always_off', 1, false],
+    ['parentbased_traceidratio', 1, true],
+    ['parentbased_traceidratio', 0, false],
+  ] as const)
+    assert.equal(createSampler({ name, ratio })(parent(DEFERRED), newTraceId(), 0), expected, name)
+})
 
 test('a ratio keeps about that share of traces', () => {
   const sampler = createSampler({ name: 'parentbased_traceidratio', ratio: 0.25 })

@@ -1,7 +1,7 @@
 /** Messages that the AWS SDK v3 sends, alone or in batches: their spans, and the trace in their attributes. */
 import { client, type Kit, type OpenCall, type Operation, producer, type SpanDraft } from '../define.js'
 import { answered, type Client, codeOf, type Input, inputOf, type Sent, withInput } from './aws-sdk.js'
-import { mayReplace } from './http.js'
+import { headersToSend } from './http.js'
 
 export type OperationType = 'create' | 'send' | 'receive' | 'process' | 'settle'
 
@@ -114,33 +114,41 @@ function withHeaders(message: Input, headers: Record<string, string>, batch: rea
   // The SDK says what it thinks of it.
   if (typeof message !== 'object' || message === null) return message
   const own = message.MessageAttributes
-  const names = Object.keys(headers)
-  const parent = own?.traceparent
-  if (names.length === 0 || !mayReplace(parent?.StringValue, headers.traceparent)) return message
-  // The application's own, of another type.
-  if (parent !== undefined && typeof parent?.StringValue !== 'string') return message
-  if (!hasRoom([message]) || !hasRoom(batch)) return message
-  const MessageAttributes = { ...own }
+  const ownText = (name: string): unknown => own?.[name] && (own[name].StringValue ?? OF_ANOTHER_TYPE)
   // What has such a name is the application's own business, unless it forwards a trace.
-  const forwards = parent !== undefined
-  // The others mean nothing without the first.
-  for (const name of ['traceparent', ...names]) {
-    const StringValue = headers[name]
-    const fits = name in MessageAttributes ? forwards : Object.keys(MessageAttributes).length < MAX_ATTRIBUTES
-    if (StringValue !== undefined && fits) MessageAttributes[name] = { DataType: 'String', StringValue }
+  const names = headersToSend(headers, ownText).filter(name => isAttribute(name, headers[name]))
+  if (names.length === 0) return message
+  const bytes = Math.max(HEADERS_BYTES, bytesOf(headers))
+  if (!hasRoom([message], bytes) || !hasRoom(batch, bytes)) return message
+  const MessageAttributes = { ...own }
+  // Baggage means nothing without a trace.
+  for (const name of [...names.filter(isTrace), ...names.filter(name => !isTrace(name))]) {
+    if (!(name in MessageAttributes) && Object.keys(MessageAttributes).length >= MAX_ATTRIBUTES) continue
+    MessageAttributes[name] = { DataType: 'String', StringValue: headers[name] }
   }
   return { ...message, MessageAttributes }
 }
+
+// Not the text of any trace.
+const OF_ANOTHER_TYPE = 'of another type'
+
+const isTrace = (name: string): boolean => !/^(?:baggage$|uberctx-|ot-baggage-)/.test(name)
+
+// What SQS takes, dots left out: it has rules for where they may stand (API reference, MessageAttributeValue).
+const isAttribute = (name: string, value: string | undefined): boolean => /^[\w-]{1,256}$/.test(name) && value !== ''
 
 // What a request may have, attributes included, and may still have on a queue that is set so: 256 KiB until August 2025.
 const LIMITS_BYTES = [262_144, 1_048_576]
 // A traceparent of 55, a tracestate of 512 and a baggage of 8192 bytes, with their names and types.
 const HEADERS_BYTES = 9_000
 
-/** False where the headers could lift messages over a limit that they keep. */
-function hasRoom(messages: readonly Input[]): boolean {
+const bytesOf = (headers: Record<string, string>): number =>
+  Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + 'String'.length + value.length, 0)
+
+/** False where the headers, of so many bytes each time, could lift messages over a limit that they keep. */
+function hasRoom(messages: readonly Input[], headersBytes: number): boolean {
   const bytes = messages.reduce((sum, message) => sum + sizeOf(message), 0)
-  return LIMITS_BYTES.every(limit => bytes > limit || bytes + messages.length * HEADERS_BYTES <= limit)
+  return LIMITS_BYTES.every(limit => bytes > limit || bytes + messages.length * headersBytes <= limit)
 }
 
 function sizeOf(message: Input): number {

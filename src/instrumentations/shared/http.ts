@@ -109,24 +109,50 @@ const unbracketed = (address: string): string =>
 export const bracketed = (address: string): string =>
   address.includes(':') && !address.startsWith('[') ? `[${address}]` : address
 
+// Of each format the header that tells the trace, and where.
+const TRACE_IDS = new Map<string, (text: string) => string | undefined>([
+  ['traceparent', text => text.slice(3, 35)],
+  ['b3', text => text.split('-', 1)[0]],
+  ['x-b3-traceid', text => text],
+  ['uber-trace-id', text => text.split(/:|%3A/i, 1)[0]],
+  ['x-amzn-trace-id', text => /Root=1-([\da-f-]+)/i.exec(text)?.[1]],
+  ['ot-tracer-traceid', text => text],
+])
+
+// All that some formats carry of it; leading zeros may be missing.
+const LOW_DIGITS = 16
+
 /**
- * Whether the trace headers may be put on an outgoing request that has a `traceparent` already: one of the same trace was
- * forwarded from the incoming request and is replaced, one of another trace is the application's own and is left.
+ * Whether the trace headers may be put on an outgoing request that has a header of this name already: one of the same trace
+ * was forwarded from the incoming request and is replaced, one of another trace is the application's own and is left.
  */
-export function mayReplace(own: unknown, ours: string | undefined): boolean {
-  return typeof own !== 'string' || ours === undefined || own.slice(3, 35) === ours.slice(3, 35)
+export function mayReplace(name: string, own: unknown, ours: string): boolean {
+  const idOf = TRACE_IDS.get(name)
+  if (idOf === undefined || typeof own !== 'string') return true
+  const [id, other] = [ours, own].map(text => idOf(text)?.toLowerCase().slice(-LOW_DIGITS).padStart(LOW_DIGITS, '0'))
+  return id === other
 }
 
 /**
  * The names of those of our trace headers that go onto an outgoing request; `own` tells what the application has set
- * itself. Where it has set no `traceparent`, its other headers stay as they are.
+ * itself. Where it has set none that tells a trace, its other headers stay as they are.
  */
 export function headersToSend(ours: Record<string, string>, own: (name: string) => unknown): string[] {
-  const parent = own('traceparent')
-  if (!mayReplace(parent, ours.traceparent)) return []
   const names = Object.keys(ours)
-  return parent === undefined ? names.filter(name => own(name) === undefined) : names
+  let forwards = false
+  for (const name of names) {
+    if (!TRACE_IDS.has(name)) continue
+    const theirs = own(name)
+    if (theirs === undefined) continue
+    if (!mayReplace(name, theirs, ours[name] as string)) return []
+    forwards = true
+  }
+  return forwards ? names : names.filter(name => own(name) === undefined)
 }
+
+/** True if headers that were inherited tell a trace, in one of the formats that ours are of. */
+export const tellsTrace = (ours: Record<string, string>, own: (name: string) => unknown): boolean =>
+  Object.keys(ours).some(name => TRACE_IDS.has(name) && own(name) !== undefined)
 
 // A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status).
 export const isCancelling = (reason: unknown): boolean => reason === undefined || reason === null || isAbort(reason)

@@ -75,19 +75,17 @@ export type Headers = Readonly<Record<string, unknown>>
  */
 export function takeHeaders(message: Message, headerNames: readonly string[], added: readonly string[]): Headers {
   const attributes = message?.MessageAttributes
-  const headers: Record<string, unknown> = {}
-  let found = false
+  let headers: Headers = {}
   if (typeof attributes === 'object' && attributes !== null) {
-    for (const name of headerNames) {
-      headers[name] = attributes[name]?.StringValue
-      found ||= headers[name] !== undefined
-    }
+    // All, as baggage may have names of its own.
+    headers = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, value?.StringValue]))
     const taken = added.filter(name => Reflect.deleteProperty(attributes, name) && headers[name] !== undefined)
     if (taken.length > 0 && Object.keys(attributes).length === 0) {
       Reflect.deleteProperty(message, 'MessageAttributes')
       Reflect.deleteProperty(message, 'MD5OfMessageAttributes')
     }
   }
+  const found = headerNames.some(name => headers[name] !== undefined)
   return found ? headers : headersOfEnvelope(message?.Body, headerNames)
 }
 
@@ -97,11 +95,10 @@ const ENVELOPE = /^\s*\{\s*"Type"\s*:\s*"Notification"/
 function headersOfEnvelope(body: unknown, headerNames: readonly string[]): Headers {
   if (typeof body !== 'string' || !ENVELOPE.test(body)) return {}
   // Within the published message each quote has a backslash before it.
-  const names = headerNames.filter(name => body.includes(`"${name}"`))
-  if (names.length === 0) return {}
+  if (!headerNames.some(name => body.includes(`"${name}"`))) return {}
   try {
-    const attributes = JSON.parse(body).MessageAttributes
-    return Object.fromEntries(names.map(name => [name, attributes?.[name]?.Value]))
+    const attributes = JSON.parse(body).MessageAttributes ?? {}
+    return Object.fromEntries(Object.entries<any>(attributes).map(([name, value]) => [name, value?.Value]))
   } catch {
     return {}
   }

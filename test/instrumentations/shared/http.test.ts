@@ -11,6 +11,7 @@ import {
   pathOf,
   redactQuery,
   splitHost,
+  tellsTrace,
   wholeUrl,
 } from '../../../src/instrumentations/shared/http.js'
 
@@ -87,10 +88,50 @@ test('a whole URL is told without its credentials; anything else is none', () =>
 
 test('a traceparent of the same trace is replaced, one of another trace is left', () => {
   assert.deepEqual(
-    [undefined, SAME_TRACE, OTHER_TRACE, 'junk', ['list']].map(own => mayReplace(own, OURS)),
+    [undefined, SAME_TRACE, OTHER_TRACE, 'junk', ['list']].map(own => mayReplace('traceparent', own, OURS)),
     [true, true, false, false, true],
   )
+  assert.equal(mayReplace('baggage', 'theirs', 'ours'), true)
 })
+
+const LOW = 'dd8448eb211c8031'
+const TRACE = `0af7651916cd43${'00'}${LOW}`
+const OTHER_LOW = '1111111111111111'
+
+/** Of each format: ours, the same trace as others may write it, and another. */
+const FORMATS: [name: string, ours: string, same: string[], others: string[]][] = [
+  ['b3', `${TRACE}-2222222222222222-1`, [`${TRACE}-3`, `${LOW}-3333333333333333`], [`${OTHER_LOW}-2`, '0', 'd', '']],
+  ['x-b3-traceid', TRACE, [TRACE.toUpperCase(), LOW], [OTHER_LOW, '']],
+  ['uber-trace-id', `${TRACE}:2:0:01`, [`${TRACE.slice(1)}:3:0:1`, `${LOW}%3A3%3A0%3A1`], [`${OTHER_LOW}:2:0:1`, 'x']],
+  [
+    'x-amzn-trace-id',
+    `Root=1-${TRACE.slice(0, 8)}-${TRACE.slice(8)};Parent=2222222222222222;Sampled=1`,
+    [`Sampled=0;Root=1-${TRACE.slice(0, 8)}-${TRACE.slice(8)}`],
+    [`Root=1-${TRACE.slice(0, 8)}-12345678${OTHER_LOW};Parent=${LOW}`, `Self=1-${TRACE}`],
+  ],
+  ['ot-tracer-traceid', LOW, [TRACE, LOW], [OTHER_LOW]],
+]
+
+for (const [name, ours, same, others] of FORMATS) {
+  test(`a trace is known again in the header ${name}`, () => {
+    for (const own of same) assert.equal(mayReplace(name, own, ours), true, own)
+    for (const own of others) assert.equal(mayReplace(name, own, ours), false, own)
+    const headers = { baggage: 'ours', [name]: ours, other: 'ours' }
+    const sent = (own: Record<string, string>) => headersToSend(headers, key => own[key])
+    assert.deepEqual(sent({}), ['baggage', name, 'other'])
+    assert.deepEqual(sent({ other: 'theirs' }), ['baggage', name])
+    assert.deepEqual(sent({ other: 'theirs', [name]: same[0] as string }), ['baggage', name, 'other'])
+    assert.deepEqual(sent({ [name]: others[0] as string }), [])
+    assert.equal(
+      tellsTrace(headers, key => (key === name ? '' : undefined)),
+      true,
+    )
+    assert.equal(
+      tellsTrace(headers, key => (key === 'baggage' ? 'theirs' : undefined)),
+      false,
+    )
+  })
+}
 
 test('which trace headers are sent', () => {
   const ours = { traceparent: OURS, baggage: 'ours' }
