@@ -54,6 +54,7 @@ const parts = new Map([
   ['src/resource/metadata.ts', 'metadata.js'],
   ['src/spooling.ts', 'spooling.js'],
   ['src/wanted.ts', 'wanted.js'],
+  ['src/exporter/zipkin.ts', 'zipkin.js'],
   ...instrumentations
     .filter(definition => !isEager(definition))
     .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),

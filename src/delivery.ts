@@ -76,17 +76,18 @@ function queueFor(
 }
 
 function exporterFor(
-  { otlp, otlpFile, batch, proxies }: Config,
+  { otlp, otlpFile, zipkin, batch, proxies }: Config,
   health: Health,
   destination: Destination,
 ): OtlpExporter {
   if (destination === 'otlp/stdout') return createFileExporter(undefined)
   if (destination === 'otlp/file') return createFileExporter(otlpFile)
   // Both limit one batch, retries included; 0 is no limit.
-  const limits = [otlp.timeoutMs, batch.exportTimeoutMs].filter(ms => ms > 0)
+  const { timeoutMs: ownTimeoutMs, ...transport } = destination === 'zipkin' ? zipkinTransport(zipkin) : otlp
+  const limits = [ownTimeoutMs, batch.exportTimeoutMs].filter(ms => ms > 0)
   const timeoutMs = limits.length === 0 ? 0 : Math.min(...limits)
   return createOtlpExporter({
-    ...otlp,
+    ...transport,
     proxies,
     timeoutMs,
     onRejected(spans) {
@@ -94,4 +95,11 @@ function exporterFor(
       health.dropped.refused += spans
     },
   })
+}
+
+function zipkinTransport({ endpoint, timeoutMs }: Config['zipkin']) {
+  log.info(
+    'the exporter zipkin is deprecated by OpenTelemetry: Zipkin takes OTLP by a collector, or by its module zipkin-otel',
+  )
+  return { protocol: 'zipkin', endpoint, timeoutMs, headers: {}, compression: 'none' } as const
 }

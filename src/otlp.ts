@@ -6,7 +6,7 @@ import type { Health, QueueState } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import type { EndedSpan } from './trace/span.js'
 
-export type Destination = 'otlp' | 'otlp/stdout' | 'otlp/file'
+export type Destination = 'otlp' | 'otlp/stdout' | 'otlp/file' | 'zipkin'
 
 export interface SpanSink {
   add(span: EndedSpan): void
@@ -63,12 +63,12 @@ export function createOtlpSink(config: Config, health: Health, destination: Dest
   }
 }
 
-function whereTo({ otlp, otlpFile }: Config, destination: Destination): string {
+function whereTo({ otlp, otlpFile, zipkin }: Config, destination: Destination): string {
   if (destination === 'otlp/stdout') return 'they go to standard output'
+  if (destination === 'otlp/file') return `they go to ${otlpFile}`
+  const { endpoint } = destination === 'zipkin' ? zipkin : otlp
   // Without what may be a password or a key.
-  return destination === 'otlp/file'
-    ? `they go to ${otlpFile}`
-    : `the collector is ${otlp.endpoint.replace(/\/\/[^/]*@/, '//').replace(/[?#].*/, '')}`
+  return `the collector is ${endpoint.replace(/\/\/[^/]*@/, '//').replace(/[?#].*/, '')}`
 }
 
 // A file of its own, as a process that makes no spans does not need it: 2 ms of a start. It may be gone by the time that

@@ -242,14 +242,15 @@ function start(config: Config, components: Components): Started {
 
 /** The exporter that is reported on, in the words of the semantic conventions (`otel.component.type`). */
 function componentOf({ exporters, otlp }: Config): string {
-  if (!exporters.includes('otlp')) return exporters.at(-1) ?? 'none'
+  if (!exporters.includes('otlp'))
+    return exporters.includes('zipkin') ? 'zipkin_http_span_exporter' : (exporters.at(-1) ?? 'none')
   const types = { grpc: 'otlp_grpc', 'http/json': 'otlp_http_json', 'http/protobuf': 'otlp_http' }
   return `${types[otlp.protocol]}_span_exporter`
 }
 
 /** What is written in this very turn comes first: at the end of a process it takes no time from the others. */
 const destinations = ({ exporters }: Config): Destination[] =>
-  (['otlp/stdout', 'otlp/file', 'otlp'] as const).filter(name => exporters.includes(name))
+  (['otlp/stdout', 'otlp/file', 'zipkin', 'otlp'] as const).filter(name => exporters.includes(name))
 
 function enabled({ enabledInstrumentations: only, disabledInstrumentations: without }: Config): Instrumentation[] {
   return instrumentations.filter(({ name }) => (only?.includes(name) ?? true) && !without.includes(name))

@@ -80,7 +80,7 @@ test('wrong values of variables are named in one line each, and the application 
     OTEL_EXPORTER_OTLP_PROTOCOL: 'carrier pigeon',
     OTEL_EXPORTER_OTLP_CERTIFICATE: '/no/such/file.pem',
     OTEL_EXPORTER_OTLP_COMPRESSION: 'brotli',
-    OTEL_TRACES_EXPORTER: 'zipkin',
+    OTEL_TRACES_EXPORTER: 'pigeon',
     HTTPS_PROXY: 'socks5://proxy',
   }
   const ended = await runApp({ code: `console.log('runs')`, env })

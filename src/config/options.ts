@@ -1,7 +1,17 @@
 /** The table of options: one row each, from which come the types, the reading of them and their documentation. */
 import type { LogLevel } from '../diagnostics/log.js'
 import type { Wanted } from './file/given.js'
-import { compression, endpoint, GRPC_ENDPOINT, HTTP_ENDPOINT, headers, pemFile, proxyUrl, TRACES_PATH } from './otlp.js'
+import {
+  compression,
+  endpoint,
+  GRPC_ENDPOINT,
+  HTTP_ENDPOINT,
+  headers,
+  pemFile,
+  proxyUrl,
+  TRACES_PATH,
+  zipkinEndpoint,
+} from './otlp.js'
 import { attributes, boolean, choice, count, limit, milliseconds, names, namesOrNone, text, words } from './parse.js'
 import { type Definition, type Row, row, rowsOf } from './row.js'
 import { sampler } from './sampler.js'
@@ -51,10 +61,10 @@ const fixed = {
     'No spans, nothing instrumented; the propagators still serve manual code.',
   ),
   exporters: row(
-    namesOrNone(['otlp', 'console', 'otlp/stdout', 'otlp/file']),
+    namesOrNone(['otlp', 'console', 'otlp/stdout', 'otlp/file', 'zipkin']),
     ['otlp'],
     'OTEL_TRACES_EXPORTER',
-    'Where finished spans go: to a collector, as waterfalls to standard error, as OTLP JSON to standard output or to a file.',
+    'Where finished spans go: to a collector, as waterfalls to standard error, as OTLP JSON to standard output or to a file, to Zipkin.',
   ),
   sampler,
   propagators: row(
@@ -145,6 +155,16 @@ const fixed = {
     'TRACE_OTLP_FILE',
     'Where the exporter `otlp/file` appends a line of OTLP JSON for each batch. A file of 256 MiB is renamed, with `.1` at its end, in place of the one before it.',
   ),
+  zipkin: {
+    endpoint: row(
+      zipkinEndpoint,
+      'http://localhost:9411/api/v2/spans',
+      'OTEL_EXPORTER_ZIPKIN_ENDPOINT',
+      'Where the exporter `zipkin` sends its JSON.',
+      'credentials',
+    ),
+    timeoutMs: row(milliseconds, 10_000, 'OTEL_EXPORTER_ZIPKIN_TIMEOUT', 'The same as `otlp.timeoutMs`, for Zipkin.'),
+  },
   proxies: {
     http: row<string | undefined>(
       proxyUrl,

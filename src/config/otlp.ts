@@ -59,6 +59,13 @@ export function isHostAndPort(given: unknown): given is string {
   return URL.canParse(`http://${given}`)
 }
 
+/** A URL of http or https, with its path. */
+export const zipkinEndpoint: Kind<string> = {
+  expected: 'an http or https URL',
+  parse: given => decodable(httpUrl(given))?.href,
+  check: value => decodable(httpUrl(value))?.href,
+}
+
 /** A URL of http or https, which may go without saying. */
 export const proxyUrl: Kind<string> = {
   expected: 'an http or https URL',

@@ -12,7 +12,6 @@ const TRACES_INSECURE = 'OTEL_EXPORTER_OTLP_TRACES_INSECURE'
 type Level = Note['level']
 
 const NO_JAEGER = 'there is no exporter of this kind: Jaeger takes OTLP, use OTEL_EXPORTER_OTLP_ENDPOINT'
-const NO_ZIPKIN = 'there is no exporter of this kind: a collector that takes OTLP can send to Zipkin'
 const OTHER_SIGNAL = 'is not used: metrics and logs are not made here'
 
 const family = (prefix: string, names: string): string[] => names.split(' ').map(name => prefix + name)
@@ -26,7 +25,7 @@ const recognised: readonly (readonly [names: readonly string[], level: Level | u
     'warn',
     `is not used; ${NO_JAEGER}`,
   ],
-  [family('OTEL_EXPORTER_ZIPKIN_', 'ENDPOINT TIMEOUT PROTOCOL'), 'warn', `is not used; ${NO_ZIPKIN}`],
+  [['OTEL_EXPORTER_ZIPKIN_PROTOCOL'], 'warn', 'is not used: Zipkin gets JSON'],
   [['OTEL_ENTITIES'], 'warn', 'is not used: of entities, only the attributes in OTEL_RESOURCE_ATTRIBUTES are sent'],
   [
     ['OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN'],
@@ -186,7 +185,6 @@ function distance(a: string, b: string): number {
 
 const HINTS: Readonly<Record<string, string>> = {
   '"jaeger"': NO_JAEGER,
-  '"zipkin"': NO_ZIPKIN,
   '"logging"': 'console prints spans',
 }
 

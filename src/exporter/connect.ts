@@ -17,7 +17,13 @@ export interface Connector {
   open(application: 'http/1.1' | 'h2'): Promise<Duplex>
 }
 
-const TUNNEL_MS = 10_000
+// A connect that nobody answers keeps the process alive, unreferenced as it is (libuv): it has to end in less than the time
+// that a process has for its end.
+const CONNECT_MS = 1500
+// Less than the pause between two tries: of the batches that wait at the end of a process one finds out, for all.
+const REST_MS = 750
+// TLS, or the answer of a proxy, which keep no process.
+const HANDSHAKE_MS = 5000
 
 /** Where the path of a unix socket stands in for a host. */
 export const socketPathOf = (url: URL): string | undefined =>
@@ -32,17 +38,25 @@ export function createConnector(options: TransportOptions, mayForward: boolean):
   const socketPath = socketPathOf(url)
   const proxy = socketPath === undefined ? proxyFor(url, port, options.proxies) : undefined
   const forwarder = mayForward && !secure && proxy?.protocol === 'http:' ? proxy : undefined
+  let restUntilMs = 0
+  const onSilence = (): void => {
+    restUntilMs = performance.now() + REST_MS
+  }
 
   async function open(application: 'http/1.1' | 'h2'): Promise<Duplex> {
+    if (performance.now() < restUntilMs) throw silence(CONNECT_MS)
     if (socketPath !== undefined) return connectPlain(socketPath).unref()
-    if (forwarder !== undefined) return connectPlain(portOf(forwarder), hostOf(forwarder)).unref()
-    const tunnelled = proxy && (await tunnel(proxy, `${url.hostname}:${port}`))
+    if (forwarder !== undefined) {
+      const via = hostOf(forwarder)
+      return bounded(connectPlain(portOf(forwarder), via), via, onSilence, false)
+    }
+    const tunnelled = proxy && (await tunnel(proxy, `${url.hostname}:${port}`, onSilence))
     if (!secure && tunnelled !== undefined)
       // HTTP/2 reads past the socket, in which the collector's first words may stand already.
       return application === 'h2' ? Duplex.from({ readable: tunnelled, writable: tunnelled }) : tunnelled
-    if (!secure) return connectPlain(port, host).unref()
+    if (!secure) return bounded(connectPlain(port, host), host, onSilence, false)
     const { connect } = require('node:tls') as typeof Tls
-    return connect({
+    const socket = connect({
       // Read for each connection, as they are replaced while a process lives.
       ca: read(options.certificate),
       key: read(options.clientKey),
@@ -52,12 +66,52 @@ export function createConnector(options: TransportOptions, mayForward: boolean):
       servername: isIP(host) === 0 ? host : '',
       ALPNProtocols: [application],
       ...(tunnelled === undefined ? undefined : { socket: tunnelled }),
-    }).unref()
+    })
+    return bounded(socket, tunnelled === undefined ? host : '', onSilence, true)
   }
   return { socketPath, forwarder, open }
 }
 
 const read = (file: string | undefined): Buffer | undefined => (file === undefined ? undefined : readFileSync(file))
+
+const silence = (ms: number): Error => new Error(`nobody answers within ${ms} ms`)
+
+/** Ends a socket to that host whose connection, or the TLS on it, does not come about in time; `onSilence` hears of the former. */
+function bounded<S extends Socket>(socket: S, towards: string, onSilence: () => void, secure: boolean): S {
+  const connecting = limited(CONNECT_MS, error => {
+    onSilence()
+    socket.destroy(error)
+  })
+  // Nothing ends the lookup of a name, and the next try would begin one more: it has all the time of the batch.
+  if (isIP(towards) === 0) socket.once('lookup', connecting.begin)
+  else if (socket.connecting) connecting.begin()
+  socket.once('connect', connecting.end).once('close', connecting.end)
+  if (secure) {
+    const shaking = limited(HANDSHAKE_MS, error => socket.destroy(error))
+    if (socket.connecting) socket.once('connect', shaking.begin)
+    else shaking.begin()
+    socket.once('secureConnect', shaking.end).once('close', shaking.end)
+  }
+  return socket.unref()
+}
+
+/** Calls `giveUp` if there is a beginning and in so many milliseconds no end. */
+function limited(ms: number, giveUp: (error: Error) => void) {
+  let timer: NodeJS.Timeout | undefined
+  let soon: NodeJS.Immediate | undefined
+  return {
+    begin(): void {
+      // What came while the thread was busy is heard of before the immediate.
+      timer ??= setTimeout(() => {
+        soon = setImmediate(() => giveUp(silence(ms)))
+      }, ms).unref()
+    },
+    end(): void {
+      clearTimeout(timer)
+      clearImmediate(soon)
+    },
+  }
+}
 
 /** Without the brackets that IPv6 has in a URL. */
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '')
@@ -70,9 +124,10 @@ export const proxyHeaders = ({ username, password }: URL): Record<string, string
   return { 'Proxy-Authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }
 }
 
-function tunnel(proxy: URL, target: string): Promise<Socket> {
+function tunnel(proxy: URL, target: string, onSilence: () => void): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const { request } = proxy.protocol === 'https:' ? (require('node:https') as typeof https) : http
+    const secure = proxy.protocol === 'https:'
+    const { request } = secure ? (require('node:https') as typeof https) : http
     const req = request({
       method: 'CONNECT',
       host: hostOf(proxy),
@@ -81,10 +136,13 @@ function tunnel(proxy: URL, target: string): Promise<Socket> {
       headers: { Host: target, ...proxyHeaders(proxy) },
       agent: false,
     })
-    const timer = setTimeout(() => req.destroy(new Error('the proxy does not answer')), TUNNEL_MS).unref()
-    req.once('socket', socket => socket.unref())
+    const answering = limited(HANDSHAKE_MS, () => req.destroy(new Error('the proxy does not answer')))
+    req.once('socket', socket => {
+      bounded(socket, hostOf(proxy), onSilence, secure)
+      socket.once(secure ? 'secureConnect' : 'connect', answering.begin)
+    })
     req.once('connect', ({ statusCode }, socket: Socket, head: Buffer) => {
-      clearTimeout(timer)
+      answering.end()
       if (statusCode === 200) {
         if (head.length > 0) socket.unshift(head)
         return resolve(socket.unref())
@@ -97,7 +155,7 @@ function tunnel(proxy: URL, target: string): Promise<Socket> {
       reject(new Error(`the proxy refuses to connect: HTTP ${statusCode}`))
     })
     req.on('error', error => {
-      clearTimeout(timer)
+      answering.end()
       reject(error)
     })
     req.end()

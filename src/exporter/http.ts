@@ -1,4 +1,4 @@
-/** POSTs a batch to an OTLP/HTTP endpoint (specification/protocol/otlp, "OTLP/HTTP"). */
+/** POSTs a batch to an OTLP/HTTP endpoint (specification/protocol/otlp, "OTLP/HTTP"), or to Zipkin's. */
 import http from 'node:http'
 import { version } from '../version.js'
 import { partialOf, statusOf } from './answer.js'
@@ -14,6 +14,7 @@ import {
   type SendResult,
   type TransportOptions,
 } from './send.js'
+import type * as Zipkin from './zipkin.js'
 
 const RETRYABLE = new Set([429, 502, 503, 504])
 // What the protocol's specification recommends, before compression.
@@ -27,6 +28,7 @@ export function createHttpSend(
   connectionMs: number = MAX_CONNECTION_MS,
 ): Send {
   const { compression, protocol } = options
+  const isBinary = protocol === 'http/protobuf'
   const connector = createConnector(options, true)
   const target = targetOf(options, connector)
   let agent: http.Agent | undefined
@@ -91,7 +93,7 @@ export function createHttpSend(
   }
 
   async function send(body: Uint8Array, onWritten?: () => void, withinMs?: number): Promise<SendResult> {
-    const text = protocol === 'http/json' ? jsonOf(body) : body
+    const text = isBinary ? body : textOf(protocol, body)
     if (text.byteLength > MAX_REQUEST_BYTES) return 'too large'
     const payload = await compressed(text, compression)
     const since = performance.now()
@@ -130,15 +132,18 @@ function targetOf(
       ...headers,
       ...(forwarder === undefined ? undefined : proxyHeaders(forwarder)),
       ...(compression === 'none' ? undefined : { 'Content-Encoding': compression }),
-      'Content-Type': protocol === 'http/json' ? 'application/json' : 'application/x-protobuf',
+      'Content-Type': protocol === 'http/protobuf' ? 'application/x-protobuf' : 'application/json',
     },
   }
 }
 
-function jsonOf(body: Uint8Array): Uint8Array {
-  const { toJson } = require('./otlp-json.js') as typeof OtlpJson
-  return Buffer.from(toJson(body))
+function textOf(protocol: TransportOptions['protocol'], body: Uint8Array): Uint8Array {
+  const toText = protocol === 'zipkin' ? zipkin().toZipkin : otlpJson().toJson
+  return Buffer.from(toText(body))
 }
+
+const otlpJson = (): typeof OtlpJson => require('./otlp-json.js')
+const zipkin = (): typeof Zipkin => require('./zipkin.js')
 
 /** The status decides. What was acknowledged is never sent again, however the rest of the answer went. */
 function judge({ status, headers, body }: Answer, request: Uint8Array, { onRefused, onPartial }: Listener): SendResult {

@@ -102,13 +102,61 @@ const resourceSpans = message({
   3: one('schemaUrl', text),
 })
 
-/** The same request, in one line. */
-export function toJson(body: Uint8Array): string {
-  const list: unknown[] = []
+/** What is not there was empty, zero or false. */
+export interface ResourceSpansModel {
+  readonly resource?: { readonly attributes?: readonly KeyValue[] }
+  readonly scopeSpans?: readonly {
+    readonly scope?: { readonly name?: string; readonly version?: string; readonly attributes?: readonly KeyValue[] }
+    readonly spans?: readonly SpanModel[]
+  }[]
+}
+
+/** Ids in hexadecimal, 64-bit numbers as decimal text. */
+export interface SpanModel {
+  readonly traceId?: string
+  readonly spanId?: string
+  readonly parentSpanId?: string
+  readonly name?: string
+  readonly kind?: number
+  readonly startTimeUnixNano?: string
+  readonly endTimeUnixNano?: string
+  readonly attributes?: readonly KeyValue[]
+  readonly droppedAttributesCount?: number
+  readonly events?: readonly {
+    readonly timeUnixNano?: string
+    readonly name?: string
+    readonly attributes?: readonly KeyValue[]
+    readonly droppedAttributesCount?: number
+  }[]
+  readonly droppedEventsCount?: number
+  readonly droppedLinksCount?: number
+  readonly status?: { readonly code?: number; readonly message?: string }
+}
+
+export interface KeyValue {
+  readonly key: string
+  readonly value?: AnyValue
+}
+
+export interface AnyValue {
+  readonly stringValue?: string
+  readonly boolValue?: boolean
+  readonly intValue?: string
+  /** Text where JSON has no such number. */
+  readonly doubleValue?: number | string
+  readonly arrayValue?: { readonly values?: readonly AnyValue[] }
+}
+
+/** The request as JSON has it. */
+export function readRequest(body: Uint8Array): ResourceSpansModel[] {
+  const list: ResourceSpansModel[] = []
   readFields(body, (number, _, from) => {
     if (number !== 1) return false
-    list.push(resourceSpans(from))
+    list.push(resourceSpans(from) as ResourceSpansModel)
     return true
   })
-  return JSON.stringify({ resourceSpans: list })
+  return list
 }
+
+/** The same request, in one line. */
+export const toJson = (body: Uint8Array): string => JSON.stringify({ resourceSpans: readRequest(body) })

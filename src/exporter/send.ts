@@ -27,7 +27,7 @@ export interface Listener {
 
 /** What transports are made from; can be cloned into a worker thread. */
 export interface TransportOptions {
-  readonly protocol: 'http/protobuf' | 'http/json' | 'grpc'
+  readonly protocol: 'http/protobuf' | 'http/json' | 'grpc' | 'zipkin'
   /** The full URL with its path, or `unix:` and the path of a socket. */
   readonly endpoint: string
   readonly headers: Readonly<Record<string, string>>

@@ -163,7 +163,7 @@ const cases: Record<string, Case> = {
       ['none', []],
       ['none,NONE', []],
     ],
-    bad: ['zipkin', 'zipkin,jaeger', ','],
+    bad: ['jaeger', 'zipkins,jaeger', ','],
   },
   OTEL_TRACES_SAMPLER: choice('always_on', 'traceidratio'),
   OTEL_TRACES_SAMPLER_ARG: {
@@ -271,6 +271,11 @@ const cases: Record<string, Case> = {
   OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: compression,
   OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
   OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: protocol,
+  OTEL_EXPORTER_ZIPKIN_ENDPOINT: {
+    good: [['https://me:secret@zipkin:9411/api/v2/spans', 'https://me:secret@zipkin:9411/api/v2/spans']],
+    bad: ['zipkin:9411', 'ftp://zipkin', 'http://', 'http://%zz@zipkin'],
+  },
+  OTEL_EXPORTER_ZIPKIN_TIMEOUT: milliseconds,
   TRACE_SPOOL: { good: [['/var/spool/traces', '/var/spool/traces']] },
   TRACE_SPOOL_MAX_BYTES: counts(1),
   TRACE_ASYNC: choice('parent', 'link'),
@@ -448,6 +453,7 @@ test('nothing given is the defaults, without a word', () => {
       compression: 'none',
     },
     otlpFile: 'traces.jsonl',
+    zipkin: { endpoint: 'http://localhost:9411/api/v2/spans', timeoutMs: 10000 },
     proxies: { http: undefined, https: undefined, except: [] },
     spool: { path: undefined, maxBytes: 268_435_456 },
     async: { relation: 'auto', maxAgeMs: 3_600_000 },
@@ -497,6 +503,8 @@ const inCode: Record<string, unknown> = {
   'otlp.clientCertificate': PEM,
   'otlp.clientKey': PEM,
   otlpFile: 'coded.jsonl',
+  'zipkin.endpoint': 'http://coded:9411/spans',
+  'zipkin.timeoutMs': 13,
   'proxies.http': 'http://coded:1/',
   'proxies.https': 'http://coded:2/',
   'proxies.except': ['coded'],
@@ -610,7 +618,7 @@ test('a wrong type in code warns with its path, and the environment is used', ()
   assert.equal(config.batch.maxQueueSize, 2048)
   assert.equal(config.instrumentations.pg?.parameters, true)
   assert.deepEqual(warnings, [
-    'exporters: ignored "otlp", expected a list of otlp, console, otlp/stdout or otlp/file, or none alone; using "otlp"',
+    'exporters: ignored "otlp", expected a list of otlp, console, otlp/stdout, otlp/file or zipkin, or none alone; using "otlp"',
     'batch.scheduleDelayMs: ignored "5", expected milliseconds from 0 to 2147483647, in the environment also 250ms or 5s; using 7',
     'batch.maxQueueSize: ignored 0, expected a whole number from 1; using 2048',
     'instrumentations.pg.parameters: ignored "no", expected true or false; using true',
@@ -757,7 +765,7 @@ test('an unknown name in a list is left out and the others are kept', () => {
   assert.deepEqual(config.propagators, ['b3', 'tracecontext'])
   assert.deepEqual(config.exporters, ['otlp'])
   assert.deepEqual(warnings, [
-    'OTEL_TRACES_EXPORTER: ignored "none", expected a list of otlp, console, otlp/stdout or otlp/file, or none alone; using "otlp"',
+    'OTEL_TRACES_EXPORTER: ignored "none", expected a list of otlp, console, otlp/stdout, otlp/file or zipkin, or none alone; using "otlp"',
     'OTEL_PROPAGATORS: ignored "b4", expected a list of tracecontext, baggage, b3, b3multi, jaeger, ottrace, xray or xray-lambda, or none alone; using "b3,tracecontext"',
   ])
 })

@@ -23,9 +23,7 @@ test('what others know is said by how much it matters here', () => {
   const expected: Record<string, string[]> = {
     OTEL_EXPORTER_JAEGER_ENDPOINT: [`warn: OTEL_EXPORTER_JAEGER_ENDPOINT is not used; ${JAEGER}`],
     OTEL_EXPORTER_JAEGER_AGENT_HOST: [`warn: OTEL_EXPORTER_JAEGER_AGENT_HOST is not used; ${JAEGER}`],
-    OTEL_EXPORTER_ZIPKIN_ENDPOINT: [
-      'warn: OTEL_EXPORTER_ZIPKIN_ENDPOINT is not used; there is no exporter of this kind: a collector that takes OTLP can send to Zipkin',
-    ],
+    OTEL_EXPORTER_ZIPKIN_PROTOCOL: ['warn: OTEL_EXPORTER_ZIPKIN_PROTOCOL is not used: Zipkin gets JSON'],
     OTEL_ENTITIES: [
       'warn: OTEL_ENTITIES is not used: of entities, only the attributes in OTEL_RESOURCE_ATTRIBUTES are sent',
     ],
@@ -89,7 +87,6 @@ test('names that are hostile, long or many are said in few short lines', () => {
 test('the exporters that others have are answered with what to use', () => {
   const hintOf = (value: string): string => read({ OTEL_TRACES_EXPORTER: value }).warnings.join()
   assert.match(hintOf('jaeger'), /ignored "jaeger", .*; using "otlp"; .*Jaeger takes OTLP/)
-  assert.match(hintOf('Zipkin'), /ignored "Zipkin", .*can send to Zipkin$/)
   assert.match(hintOf('logging'), /; console prints spans$/)
   assert.match(hintOf('other'), /using "otlp"$/)
 })

@@ -58,16 +58,12 @@ function addExporter(
   }
   const destination = destinationOf(name, value)
   if (destination === undefined && name === 'none') return undefined
-  if (destination === undefined)
-    return refuse(
-      name === 'zipkin'
-        ? 'is not used: a collector that takes OTLP can send to Zipkin'
-        : 'is not used; expected stdout or file:///path',
-    )
+  if (destination === undefined) return refuse('is not used; expected stdout or file:///path')
   if (before.includes(destination)) return refuse('is not used: there is an exporter of this kind before it')
   if (destination === 'own')
     outcome.wanted.push({ kind: 'SpanExporter', name, properties: value.properties as Properties, from: own })
   if (destination === 'otlp') addOtlp(name, value, own, outcome)
+  if (destination === 'zipkin') addZipkin(value, own, outcome)
   if (destination === 'otlp/file')
     outcome.given.push({
       option: 'otlpFile',
@@ -80,7 +76,7 @@ function addExporter(
 function destinationOf(name: string, value: Properties): string | undefined {
   if (value.properties !== undefined) return 'own'
   if (name === 'otlp_http' || name === 'otlp_grpc') return 'otlp'
-  if (name === 'console') return name
+  if (name === 'console' || name === 'zipkin') return name
   if (name !== 'otlp_file/development') return undefined
   const stream = value.output_stream ?? 'stdout'
   if (stream === 'stdout') return 'otlp/stdout'
@@ -93,6 +89,13 @@ function isFileUrl(text: string): boolean {
   } catch {
     return false
   }
+}
+
+function addZipkin({ endpoint, timeout }: Properties, path: string, { given }: Outcome): void {
+  if (endpoint !== undefined && endpoint !== null)
+    given.push({ option: 'zipkin.endpoint', value: endpoint, from: `${path}.endpoint` })
+  if (timeout !== undefined && timeout !== null)
+    given.push({ option: 'zipkin.timeoutMs', value: timeout, from: `${path}.timeout` })
 }
 
 function addOtlp(name: string, value: Properties, path: string, { given, remarks }: Outcome): void {

@@ -217,17 +217,17 @@ tracer_provider:
     - batch: { exporter: { otlp_http: } }
     - batch: { exporter: { otlp_grpc: } }
     - batch: { schedule_delay: 7, exporter: { otlp_file/development: } }
-    - simple: { exporter: { zipkin: } }
+    - simple: { exporter: { zipkin: { endpoint: 'http://zipkin:9411/api/v2/spans', timeout: 7000 } } }
     - simple: { exporter: { otlp_file/development: { output_stream: 'ftp://x' } } }
 instrumentation/development:
   js: { oracle: { a: 1 }, pg: { colour: red, parameters: 5 } }
 `)
-  assert.deepEqual(config.exporters, ['otlp', 'otlp/stdout'])
+  assert.deepEqual(config.exporters, ['otlp', 'otlp/stdout', 'zipkin'])
+  assert.deepEqual(config.zipkin, { endpoint: 'http://zipkin:9411/api/v2/spans', timeoutMs: 7000 })
   assert.equal(config.batch.scheduleDelayMs, 5000)
   assert.deepEqual(notes, [
     'warn: FILE:8: tracer_provider.processors[1].batch.exporter.otlp_grpc is not used: there is an exporter of this kind before it',
     'warn: FILE:9: tracer_provider.processors[2].batch is not used: all exporters have the queue of the first',
-    'warn: FILE:10: tracer_provider.processors[3].simple.exporter.zipkin is not used: a collector that takes OTLP can send to Zipkin',
     'warn: FILE:11: tracer_provider.processors[4].simple.exporter.otlp_file/development is not used; expected stdout or file:///path',
     'warn: FILE:13: instrumentation/development.js.oracle is not used: there is no such instrumentation here',
     'info: FILE:2: meter_provider is not used: metrics and logs are not made here',
