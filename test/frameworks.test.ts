@@ -12,7 +12,9 @@ const FROM = JSON.stringify(join(root, 'test/versions/frameworks/package.json'))
 const NEED = `const need = require('node:module').createRequire(${FROM})`
 
 async function run(code: string, expected: number, env: Record<string, string> = {}) {
-  const collector = await createCollector({ allow: ['gen_ai.system', 'ai.', 'gen_ai.', 'operation.name', 'resource.name', 'bullmq.'] })
+  const collector = await createCollector({
+    allow: ['gen_ai.system', 'ai.', 'gen_ai.', 'operation.name', 'resource.name', 'bullmq.'],
+  })
   const ended = await runApp({ collector, code, env })
   const spans = await collector.waitFor(expected)
   await collector.close()
