@@ -118,7 +118,7 @@ describe('an application', () => {
     const headers: string[] = []
     const server = await serve((req, res) => {
       headers.push(...Object.keys(req.headers))
-      setTimeout(() => res.end(req.url?.endsWith('document') ? document : 'x'), 30)
+      setTimeout(() => res.end(req.url?.endsWith('document') ? document : 'x'), 5)
     })
     const { spans, ended } = await run(1000, server)
     assert.equal(ended.stderr, '')
