@@ -1,11 +1,10 @@
 /** PostgreSQL by node-postgres: queries, cursors and streams, alone and through a pool. */
 import { EventEmitter, errorMonitor } from 'node:events'
 import type { Socket } from 'node:net'
-import { inspect } from 'node:util'
 import type { Pool } from 'pg'
-import type { SemanticAttributes } from '../semconv.js'
 import { client, defineInstrumentation, flag, type Kit, type OpenCall, type Operation } from './define.js'
 import { summarize } from './shared/sql.js'
+import { parameterAttributes, textsOf } from './shared/sql-parameters.js'
 import { concealValues } from './shared/sql-values.js'
 import { createStamp } from './shared/stamp.js'
 
@@ -24,15 +23,10 @@ export default defineInstrumentation<Options>({
       // Older ones never connect on the versions of Node that we run on.
       versions: '>=8.0.3 <9',
       file: 'lib/client.js',
-      patch(Client: { prototype: Client; Query: { prototype: Submittable } }, kit) {
-        kit.wrap(Client.prototype, 'query', query => trace(query, kit))
-        follow(Client.Query.prototype, kit)
-        // A connection outlives the request that opens it: what it tells later is not told in that one's name.
-        kit.wrap(Client.prototype, 'connect', kit.detach)
-        kit.bindCallback(Client.prototype, 'connect')
-        kit.bindCallback(Client.prototype, 'end')
-      },
+      patch: traceClient,
     },
+    // Over libpq, where the application has asked for `require('pg').native`.
+    { name: 'pg', versions: '>=8.0.3 <9', file: 'lib/native/client.js', patch: traceClient },
     {
       name: 'pg-cursor',
       versions: '>=2.7.1 <3',
@@ -54,6 +48,18 @@ export default defineInstrumentation<Options>({
   ],
 })
 
+function traceClient({ prototype, Query }: ClientClass, kit: Kit<Options>): void {
+  kit.wrap(prototype, 'query', query => trace(query, kit))
+  kit.wrap(prototype, 'cancel', endQueued)
+  follow(Query.prototype, kit)
+  // A connection outlives the request that opens it: what it tells later is not told in that one's name.
+  kit.wrap(prototype, 'connect', kit.detach)
+  kit.bindCallback(prototype, 'connect')
+  kit.bindCallback(prototype, 'end')
+}
+
+type ClientClass = { prototype: Client; Query: { prototype: Submittable } }
+
 interface Client {
   readonly database?: string
   readonly host?: string
@@ -63,6 +69,12 @@ interface Client {
     /** Texts by the names of prepared statements. */
     readonly parsedStatements?: Record<string, string>
   }
+  /** The same, over libpq. */
+  readonly namedQueries?: Record<string, string>
+  /** Without the underscore in older versions. */
+  readonly _queryQueue?: readonly unknown[]
+  readonly queryQueue?: readonly unknown[]
+  cancel(...args: any[]): unknown
   query(...args: unknown[]): unknown
   connect(...args: unknown[]): unknown
   end(...args: unknown[]): unknown
@@ -82,7 +94,8 @@ interface Submittable extends Query {
   readonly _canceledDueToError?: unknown
   handleDataRow(message: unknown): void
   handleError(error: unknown): void
-  handleReadyForQuery(): void
+  /** Queries over libpq have none. */
+  handleReadyForQuery?(): void
 }
 
 interface Cursor extends Submittable {
@@ -103,6 +116,8 @@ interface Submission {
   call: QueryCall
   /** Calls a function in the context of whoever submitted. */
   enter: typeof Reflect.apply
+  /** Of the same object, submitted before; let go when this one ends. */
+  before: Submission | undefined
 }
 
 const submission = createStamp<Submission>()
@@ -159,9 +174,11 @@ const apply = (query: Client['query'], call: QueryCall, open: OpenCall<QueryCall
 function submit(query: Client['query'], call: QueryCall, open: Submission['open'], kit: Kit<Options>): unknown {
   const [config] = call.args
   const told = [config.cursor, config].find(candidate => followed.some(prototype => isPrototype(prototype, candidate)))
-  if (told !== undefined) submission.set(told, { open, call, enter: kit.bind(Reflect.apply as never) })
+  if (told !== undefined) {
+    submission.set(told, { open, call, enter: kit.bind(Reflect.apply as never), before: submission.get(told) })
+  }
   const result = apply(query, call, open)
-  if (told === undefined) followEvents(config, call, open)
+  if (typeof told?.handleReadyForQuery !== 'function') followEvents(config, call, open)
   return result
 }
 
@@ -173,21 +190,36 @@ const followed: object[] = []
 
 function follow(prototype: Submittable, kit: Kit<Options>): void {
   followed.push(prototype)
-  const hear = (method: 'handleError' | 'handleReadyForQuery' | 'handleDataRow', ends: boolean): void =>
+  // Over libpq an error gets its code only there.
+  const failing = prototype.handleReadyForQuery === undefined ? 'after' : 'before'
+  const hear = (method: 'handleError' | 'handleReadyForQuery' | 'handleDataRow', ends?: 'before' | 'after'): void =>
     kit.wrap(prototype, method, original => {
       return function (this: Submittable, error: unknown) {
         const ours = submission.get(this)
-        if (ours === undefined) return Reflect.apply(original, this, arguments as never)
-        if (ends) {
-          ours.call.error = this._canceledDueToError || (method === 'handleError' ? error : undefined)
-          ours.open?.end(ours.call)
+        if (ours === undefined) return Reflect.apply(original as () => void, this, arguments)
+        const told = method === 'handleError' ? error : undefined
+        if (ends === 'before') endOldest(ours, this._canceledDueToError || told)
+        try {
+          return ours.enter(original as () => void, this, arguments)
+        } finally {
+          if (ends === 'after') endOldest(ours, told)
         }
-        return ours.enter(original, this, arguments)
       }
     })
-  hear('handleError', true)
-  hear('handleReadyForQuery', true)
-  hear('handleDataRow', false)
+  hear('handleError', failing)
+  hear('handleReadyForQuery', 'before')
+  hear('handleDataRow')
+}
+
+function endOldest(ours: Submission, error: unknown): void {
+  if (ours.before?.open !== undefined) {
+    endOldest(ours.before, error)
+    return
+  }
+  ours.call.error = error
+  ours.open?.end(ours.call)
+  ours.open = undefined
+  ours.before = undefined
 }
 
 function followEvents(query: unknown, call: QueryCall, open: Submission['open']): void {
@@ -206,8 +238,20 @@ function followEvents(query: unknown, call: QueryCall, open: Submission['open'])
 const endUnsubmitted = (close: Cursor['close']): Cursor['close'] =>
   function (this: Cursor) {
     const ours = submission.get(this)
-    if (this.connection === null) ours?.open?.end(ours.call)
+    if (this.connection === null && ours !== undefined) endOldest(ours, undefined)
     return Reflect.apply(close, this, arguments)
+  }
+
+/** A query that waits is taken out of the queue, and told nothing. */
+const endQueued = (cancel: Client['cancel']): Client['cancel'] =>
+  function (this: Client, ...args) {
+    const query = args.at(-1)
+    // Given the client whose query it is; over libpq a client cancels its own.
+    const client: Client | undefined = args.length > 1 ? args[0] : this
+    const queue = client?._queryQueue ?? client?.queryQueue
+    const ours = queue?.includes(query) === true ? submission.get(query) : undefined
+    if (ours !== undefined) endOldest(ours, undefined)
+    return Reflect.apply(cancel, this, args)
   }
 
 const querying = (options: Options): Operation<QueryCall> => ({
@@ -234,7 +278,7 @@ const querying = (options: Options): Operation<QueryCall> => ({
     })
   },
   progress(span, call) {
-    if (options.parameters) span.set(parametersOf(call))
+    if (options.parameters) span.set(parameterAttributes(valuesOf(call)))
   },
   finish(span, { client: { connection }, error }) {
     const stream = connection?.stream
@@ -249,16 +293,22 @@ const querying = (options: Options): Operation<QueryCall> => ({
   // PostgreSQL tells the value that it could not read: `invalid input syntax for type integer: "..."`.
   describe(text, call) {
     const message = String((call.error as Error).message)
-    const conceal = (words: string): string => concealValues(words, textOf(call) ?? '', strings(valuesOf(call)))
+    const { known, all } = textsOf(valuesOf(call))
+    const allKnown = all || TELLS_NAMES.test(String((call.error as { code?: unknown }).code))
+    const conceal = (words: string): string => concealValues(words, textOf(call) ?? '', known, allKnown)
     // A stack has places in it as well, whose numbers are no values.
     return message !== '' && text.includes(message) ? text.replaceAll(message, () => conceal(message)) : conceal(text)
   },
 })
 
+/** Violated constraints, and what there is not or may not be used: what stands in quotes there is a name. */
+const TELLS_NAMES = /^(23|42)/
+
 function textOf({ client: self, args: [query] }: QueryCall): string | undefined {
   if (typeof query === 'string') return query
   const { text, cursor, name = '' } = (query ?? {}) as Query
-  const found = text ?? cursor?.text ?? self.connection?.parsedStatements?.[name]
+  const prepared = self.connection?.parsedStatements ?? self.namedQueries
+  const found = text ?? cursor?.text ?? prepared?.[name]
   return typeof found === 'string' ? found : undefined
 }
 
@@ -266,34 +316,4 @@ function valuesOf({ args: [query, second] }: QueryCall): readonly unknown[] {
   const { values, cursor } = (typeof query === 'string' ? {} : query) as Query
   const found = Array.isArray(second) ? second : (values ?? cursor?.values)
   return Array.isArray(found) ? found : []
-}
-
-/** By index from 0 on, so that `$1` is `db.query.parameter.0` (semantic conventions, `db.query.parameter.<key>`). */
-function parametersOf(call: QueryCall): SemanticAttributes {
-  const attributes: SemanticAttributes = {}
-  for (const [i, value] of valuesOf(call).entries()) {
-    if (!ArrayBuffer.isView(value)) attributes[`db.query.parameter.${i}`] = parameterText(value)
-  }
-  return attributes
-}
-
-const parameterText = (value: unknown): string =>
-  value !== null && typeof value === 'object' ? inspect(value, INSPECT) : String(value ?? null)
-
-// Unlike JSON.stringify it runs none of the value's own code and throws for no cycle.
-const INSPECT = { breakLength: Number.POSITIVE_INFINITY, customInspect: false, depth: 4 }
-
-const MAX_VISITED = 1000
-
-/** The values' own text, and that of what is in them. */
-function strings(values: readonly unknown[]): string[] {
-  const found: string[] = []
-  const rest = [...values]
-  for (let visited = 0; rest.length > 0 && visited < MAX_VISITED; visited++) {
-    const value = rest.pop()
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') found.push(String(value))
-    else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value))
-      rest.push(...Object.values(value))
-  }
-  return found
 }
