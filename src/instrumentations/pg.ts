@@ -1,12 +1,22 @@
 /** PostgreSQL by node-postgres: queries, cursors and streams, alone and through a pool. */
-import { EventEmitter, errorMonitor } from 'node:events'
-import type { Socket } from 'node:net'
 import type { Pool } from 'pg'
-import { client, defineInstrumentation, flag, type Kit, type OpenCall, type Operation } from './define.js'
+import { client, defineInstrumentation, flag, type Kit, type Operation } from './define.js'
+import {
+  apply,
+  type Client,
+  type Cursor,
+  endQueued,
+  endUnsubmitted,
+  follow,
+  followCopies,
+  type Query,
+  type QueryCall,
+  type Submittable,
+  submit,
+} from './shared/pg-submissions.js'
 import { summarize } from './shared/sql.js'
 import { parameterAttributes, textsOf } from './shared/sql-parameters.js'
 import { concealValues } from './shared/sql-values.js'
-import { createStamp } from './shared/stamp.js'
 
 interface Options {
   parameters: boolean
@@ -27,6 +37,7 @@ export default defineInstrumentation<Options>({
     },
     // Over libpq, where the application has asked for `require('pg').native`.
     { name: 'pg', versions: '>=8.0.3 <9', file: 'lib/native/client.js', patch: traceClient },
+    { name: 'pg-copy-streams', versions: '>=5 <8', patch: followCopies },
     {
       name: 'pg-cursor',
       versions: '>=2.7.1 <3',
@@ -59,68 +70,6 @@ function traceClient({ prototype, Query }: ClientClass, kit: Kit<Options>): void
 }
 
 type ClientClass = { prototype: Client; Query: { prototype: Submittable } }
-
-interface Client {
-  readonly database?: string
-  readonly host?: string
-  readonly port?: number
-  readonly connection?: {
-    readonly stream?: Partial<Socket>
-    /** Texts by the names of prepared statements. */
-    readonly parsedStatements?: Record<string, string>
-  }
-  /** The same, over libpq. */
-  readonly namedQueries?: Record<string, string>
-  /** Without the underscore in older versions. */
-  readonly _queryQueue?: readonly unknown[]
-  readonly queryQueue?: readonly unknown[]
-  cancel(...args: any[]): unknown
-  query(...args: unknown[]): unknown
-  connect(...args: unknown[]): unknown
-  end(...args: unknown[]): unknown
-}
-
-interface Query {
-  readonly text?: unknown
-  readonly values?: unknown
-  readonly name?: string
-  /** pg-query-stream hands all that it is told to a cursor of its own. */
-  readonly cursor?: Submittable
-}
-
-/** What the client sends as it is, and tells how it goes on: pg's own queries, cursors and streams. */
-interface Submittable extends Query {
-  /** A row that could not be parsed: told when the query is over. */
-  readonly _canceledDueToError?: unknown
-  handleDataRow(message: unknown): void
-  handleError(error: unknown): void
-  /** Queries over libpq have none. */
-  handleReadyForQuery?(): void
-}
-
-interface Cursor extends Submittable {
-  /** Null until the client has sent it. */
-  readonly connection: object | null
-  read(...args: unknown[]): unknown
-  close(...args: unknown[]): unknown
-}
-
-interface QueryCall {
-  client: Client
-  args: any[]
-  error?: unknown
-}
-
-interface Submission {
-  open: OpenCall<QueryCall> | undefined
-  call: QueryCall
-  /** Calls a function in the context of whoever submitted. */
-  enter: typeof Reflect.apply
-  /** Of the same object, submitted before; let go when this one ends. */
-  before: Submission | undefined
-}
-
-const submission = createStamp<Submission>()
 
 function trace(query: Client['query'], kit: Kit<Options>): Client['query'] {
   const operation = querying(kit.options)
@@ -167,92 +116,6 @@ function trace(query: Client['query'], kit: Kit<Options>): Client['query'] {
     )
   }
 }
-
-const apply = (query: Client['query'], call: QueryCall, open: OpenCall<QueryCall> | undefined): unknown =>
-  open === undefined ? Reflect.apply(query, call.client, call.args) : open.attempt(query, call.client, call.args, call)
-
-function submit(query: Client['query'], call: QueryCall, open: Submission['open'], kit: Kit<Options>): unknown {
-  const [config] = call.args
-  const told = [config.cursor, config].find(candidate => followed.some(prototype => isPrototype(prototype, candidate)))
-  if (told !== undefined) {
-    submission.set(told, { open, call, enter: kit.bind(Reflect.apply as never), before: submission.get(told) })
-  }
-  const result = apply(query, call, open)
-  if (typeof told?.handleReadyForQuery !== 'function') followEvents(config, call, open)
-  return result
-}
-
-const isPrototype = (prototype: object, candidate: unknown): boolean =>
-  Object.prototype.isPrototypeOf.call(prototype, candidate as object)
-
-/** Of the classes whose methods tell us how a query of theirs goes on, in each loaded copy. */
-const followed: object[] = []
-
-function follow(prototype: Submittable, kit: Kit<Options>): void {
-  followed.push(prototype)
-  // Over libpq an error gets its code only there.
-  const failing = prototype.handleReadyForQuery === undefined ? 'after' : 'before'
-  const hear = (method: 'handleError' | 'handleReadyForQuery' | 'handleDataRow', ends?: 'before' | 'after'): void =>
-    kit.wrap(prototype, method, original => {
-      return function (this: Submittable, error: unknown) {
-        const ours = submission.get(this)
-        if (ours === undefined) return Reflect.apply(original as () => void, this, arguments)
-        const told = method === 'handleError' ? error : undefined
-        if (ends === 'before') endOldest(ours, this._canceledDueToError || told)
-        try {
-          return ours.enter(original as () => void, this, arguments)
-        } finally {
-          if (ends === 'after') endOldest(ours, told)
-        }
-      }
-    })
-  hear('handleError', failing)
-  hear('handleReadyForQuery', 'before')
-  hear('handleDataRow')
-}
-
-function endOldest(ours: Submission, error: unknown): void {
-  if (ours.before?.open !== undefined) {
-    endOldest(ours.before, error)
-    return
-  }
-  ours.call.error = error
-  ours.open?.end(ours.call)
-  ours.open = undefined
-  ours.before = undefined
-}
-
-function followEvents(query: unknown, call: QueryCall, open: Submission['open']): void {
-  if (open === undefined) return
-  if (!(query instanceof EventEmitter)) {
-    open.end(call)
-    return
-  }
-  query.once(errorMonitor, error => {
-    call.error = error
-    open.end(call)
-  })
-  for (const event of ['end', 'close']) query.once(event, () => open.end(call))
-}
-
-const endUnsubmitted = (close: Cursor['close']): Cursor['close'] =>
-  function (this: Cursor) {
-    const ours = submission.get(this)
-    if (this.connection === null && ours !== undefined) endOldest(ours, undefined)
-    return Reflect.apply(close, this, arguments)
-  }
-
-/** A query that waits is taken out of the queue, and told nothing. */
-const endQueued = (cancel: Client['cancel']): Client['cancel'] =>
-  function (this: Client, ...args) {
-    const query = args.at(-1)
-    // Given the client whose query it is; over libpq a client cancels its own.
-    const client: Client | undefined = args.length > 1 ? args[0] : this
-    const queue = client?._queryQueue ?? client?.queryQueue
-    const ours = queue?.includes(query) === true ? submission.get(query) : undefined
-    if (ours !== undefined) endOldest(ours, undefined)
-    return Reflect.apply(cancel, this, args)
-  }
 
 const querying = (options: Options): Operation<QueryCall> => ({
   inside: 'none',

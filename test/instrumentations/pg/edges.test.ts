@@ -55,11 +55,19 @@ for (const type of ['cjs', 'esm'] as const) {
            stream.destroy()
            await called(done => stream.on('close', done))
          })
+         await inSpan('left out', async () => {
+           const own = await connected()
+           own.on('error', () => {})
+           const stream = own.query(copy.to("COPY (SELECT repeat('x', 1000) FROM generate_series(1, 10000)) TO STDOUT"))
+           stream.on('error', () => {}).once('data', () => stream.destroy())
+           await called(done => stream.on('close', done))
+           own.connection.stream.destroy()
+         })
          await inSpan('no source', () => client.query('COPY numbers FROM STDIN').catch(error => say(error.code)))
          await inSpan('no sink', async () => say((await client.query('COPY numbers TO STDOUT')).rowCount))
          await inSpan('after', async () => say((await client.query('select count(*)::int from numbers')).rows))
          await client.end()`,
-        { type, inside: 'all', spans: 18 },
+        { type, inside: 'all', spans: 20 },
       )
       assert.deepEqual(said, [
         true,
@@ -82,6 +90,7 @@ for (const type of ['cjs', 'esm'] as const) {
           caller('bad line', failed('COPY numbers', { 'db.response.status_code': '22P02' })),
           caller('no table', failed('COPY nowhere', { 'db.response.status_code': '42P01' })),
           caller('left in', failed('COPY numbers', { 'db.response.status_code': '57014' })),
+          caller('left out', query('COPY SELECT')),
           caller('no source', failed('COPY numbers', { 'db.response.status_code': '57014' })),
           caller('no sink', query('COPY numbers')),
           caller('after', query('SELECT numbers')),

@@ -36,7 +36,7 @@ for (const type of ['cjs', 'esm'] as const) {
        await inSpan('query', async () => {
          const own = new native.Query('select 5')
          say(client.query(own) === own)
-         await once(own, 'end')
+         await called(done => own.on('end', () => done(say(activeName()))))
        })
        await inSpan('failing query', async () => {
          const own = client.query(new native.Query('select * from nowhere'))
@@ -65,6 +65,7 @@ for (const type of ['cjs', 'esm'] as const) {
       [[3], 'callback'],
       [[4], 'callback in config'],
       true,
+      'query',
       '42P01',
       '22012',
       [7],
