@@ -254,7 +254,8 @@ interface Step {
 const running: Operation<Step> = {
   needsParent: true,
   start({ kind, layer: { handle }, progress: { pattern, mount } }) {
-    const name = handle.name || undefined
+    // A function may be called anything: its name is a property like others.
+    const name = typeof handle.name === 'string' && handle.name !== '' ? handle.name : undefined
     if (kind === 'request handler') {
       return internal(`${kind} - ${pattern}`, { 'http.route': pattern, 'code.function.name': name })
     }

@@ -1,13 +1,22 @@
 /** PostgreSQL by node-postgres: queries, cursors and streams, alone and through a pool. */
-import { EventEmitter, errorMonitor } from 'node:events'
-import type { Socket } from 'node:net'
-import { inspect } from 'node:util'
 import type { Pool } from 'pg'
-import type { SemanticAttributes } from '../semconv.js'
-import { client, defineInstrumentation, flag, type Kit, type OpenCall, type Operation } from './define.js'
+import { client, defineInstrumentation, flag, type Kit, type Operation } from './define.js'
+import {
+  apply,
+  type Client,
+  type Cursor,
+  endQueued,
+  endUnsubmitted,
+  follow,
+  followCopies,
+  type Query,
+  type QueryCall,
+  type Submittable,
+  submit,
+} from './shared/pg-submissions.js'
 import { summarize } from './shared/sql.js'
+import { parameterAttributes, textsOf } from './shared/sql-parameters.js'
 import { concealValues } from './shared/sql-values.js'
-import { createStamp } from './shared/stamp.js'
 
 interface Options {
   parameters: boolean
@@ -24,15 +33,11 @@ export default defineInstrumentation<Options>({
       // Older ones never connect on the versions of Node that we run on.
       versions: '>=8.0.3 <9',
       file: 'lib/client.js',
-      patch(Client: { prototype: Client; Query: { prototype: Submittable } }, kit) {
-        kit.wrap(Client.prototype, 'query', query => trace(query, kit))
-        follow(Client.Query.prototype, kit)
-        // A connection outlives the request that opens it: what it tells later is not told in that one's name.
-        kit.wrap(Client.prototype, 'connect', kit.detach)
-        kit.bindCallback(Client.prototype, 'connect')
-        kit.bindCallback(Client.prototype, 'end')
-      },
+      patch: traceClient,
     },
+    // Over libpq, where the application has asked for `require('pg').native`.
+    { name: 'pg', versions: '>=8.0.3 <9', file: 'lib/native/client.js', patch: traceClient },
+    { name: 'pg-copy-streams', versions: '>=5 <8', patch: followCopies },
     {
       name: 'pg-cursor',
       versions: '>=2.7.1 <3',
@@ -54,58 +59,17 @@ export default defineInstrumentation<Options>({
   ],
 })
 
-interface Client {
-  readonly database?: string
-  readonly host?: string
-  readonly port?: number
-  readonly connection?: {
-    readonly stream?: Partial<Socket>
-    /** Texts by the names of prepared statements. */
-    readonly parsedStatements?: Record<string, string>
-  }
-  query(...args: unknown[]): unknown
-  connect(...args: unknown[]): unknown
-  end(...args: unknown[]): unknown
+function traceClient({ prototype, Query }: ClientClass, kit: Kit<Options>): void {
+  kit.wrap(prototype, 'query', query => trace(query, kit))
+  kit.wrap(prototype, 'cancel', endQueued)
+  follow(Query.prototype, kit)
+  // A connection outlives the request that opens it: what it tells later is not told in that one's name.
+  kit.wrap(prototype, 'connect', kit.detach)
+  kit.bindCallback(prototype, 'connect')
+  kit.bindCallback(prototype, 'end')
 }
 
-interface Query {
-  readonly text?: unknown
-  readonly values?: unknown
-  readonly name?: string
-  /** pg-query-stream hands all that it is told to a cursor of its own. */
-  readonly cursor?: Submittable
-}
-
-/** What the client sends as it is, and tells how it goes on: pg's own queries, cursors and streams. */
-interface Submittable extends Query {
-  /** A row that could not be parsed: told when the query is over. */
-  readonly _canceledDueToError?: unknown
-  handleDataRow(message: unknown): void
-  handleError(error: unknown): void
-  handleReadyForQuery(): void
-}
-
-interface Cursor extends Submittable {
-  /** Null until the client has sent it. */
-  readonly connection: object | null
-  read(...args: unknown[]): unknown
-  close(...args: unknown[]): unknown
-}
-
-interface QueryCall {
-  client: Client
-  args: any[]
-  error?: unknown
-}
-
-interface Submission {
-  open: OpenCall<QueryCall> | undefined
-  call: QueryCall
-  /** Calls a function in the context of whoever submitted. */
-  enter: typeof Reflect.apply
-}
-
-const submission = createStamp<Submission>()
+type ClientClass = { prototype: Client; Query: { prototype: Submittable } }
 
 function trace(query: Client['query'], kit: Kit<Options>): Client['query'] {
   const operation = querying(kit.options)
@@ -153,63 +117,6 @@ function trace(query: Client['query'], kit: Kit<Options>): Client['query'] {
   }
 }
 
-const apply = (query: Client['query'], call: QueryCall, open: OpenCall<QueryCall> | undefined): unknown =>
-  open === undefined ? Reflect.apply(query, call.client, call.args) : open.attempt(query, call.client, call.args, call)
-
-function submit(query: Client['query'], call: QueryCall, open: Submission['open'], kit: Kit<Options>): unknown {
-  const [config] = call.args
-  const told = [config.cursor, config].find(candidate => followed.some(prototype => isPrototype(prototype, candidate)))
-  if (told !== undefined) submission.set(told, { open, call, enter: kit.bind(Reflect.apply as never) })
-  const result = apply(query, call, open)
-  if (told === undefined) followEvents(config, call, open)
-  return result
-}
-
-const isPrototype = (prototype: object, candidate: unknown): boolean =>
-  Object.prototype.isPrototypeOf.call(prototype, candidate as object)
-
-/** Of the classes whose methods tell us how a query of theirs goes on, in each loaded copy. */
-const followed: object[] = []
-
-function follow(prototype: Submittable, kit: Kit<Options>): void {
-  followed.push(prototype)
-  const hear = (method: 'handleError' | 'handleReadyForQuery' | 'handleDataRow', ends: boolean): void =>
-    kit.wrap(prototype, method, original => {
-      return function (this: Submittable, error: unknown) {
-        const ours = submission.get(this)
-        if (ours === undefined) return Reflect.apply(original, this, arguments as never)
-        if (ends) {
-          ours.call.error = this._canceledDueToError || (method === 'handleError' ? error : undefined)
-          ours.open?.end(ours.call)
-        }
-        return ours.enter(original, this, arguments)
-      }
-    })
-  hear('handleError', true)
-  hear('handleReadyForQuery', true)
-  hear('handleDataRow', false)
-}
-
-function followEvents(query: unknown, call: QueryCall, open: Submission['open']): void {
-  if (open === undefined) return
-  if (!(query instanceof EventEmitter)) {
-    open.end(call)
-    return
-  }
-  query.once(errorMonitor, error => {
-    call.error = error
-    open.end(call)
-  })
-  for (const event of ['end', 'close']) query.once(event, () => open.end(call))
-}
-
-const endUnsubmitted = (close: Cursor['close']): Cursor['close'] =>
-  function (this: Cursor) {
-    const ours = submission.get(this)
-    if (this.connection === null) ours?.open?.end(ours.call)
-    return Reflect.apply(close, this, arguments)
-  }
-
 const querying = (options: Options): Operation<QueryCall> => ({
   inside: 'none',
   start(call) {
@@ -234,7 +141,7 @@ const querying = (options: Options): Operation<QueryCall> => ({
     })
   },
   progress(span, call) {
-    if (options.parameters) span.set(parametersOf(call))
+    if (options.parameters) span.set(parameterAttributes(valuesOf(call)))
   },
   finish(span, { client: { connection }, error }) {
     const stream = connection?.stream
@@ -249,16 +156,22 @@ const querying = (options: Options): Operation<QueryCall> => ({
   // PostgreSQL tells the value that it could not read: `invalid input syntax for type integer: "..."`.
   describe(text, call) {
     const message = String((call.error as Error).message)
-    const conceal = (words: string): string => concealValues(words, textOf(call) ?? '', strings(valuesOf(call)))
+    const { known, all } = textsOf(valuesOf(call))
+    const allKnown = all || TELLS_NAMES.test(String((call.error as { code?: unknown }).code))
+    const conceal = (words: string): string => concealValues(words, textOf(call) ?? '', known, allKnown)
     // A stack has places in it as well, whose numbers are no values.
     return message !== '' && text.includes(message) ? text.replaceAll(message, () => conceal(message)) : conceal(text)
   },
 })
 
+/** Violated constraints, and what there is not or may not be used: what stands in quotes there is a name. */
+const TELLS_NAMES = /^(23|42)/
+
 function textOf({ client: self, args: [query] }: QueryCall): string | undefined {
   if (typeof query === 'string') return query
   const { text, cursor, name = '' } = (query ?? {}) as Query
-  const found = text ?? cursor?.text ?? self.connection?.parsedStatements?.[name]
+  const prepared = self.connection?.parsedStatements ?? self.namedQueries
+  const found = text ?? cursor?.text ?? prepared?.[name]
   return typeof found === 'string' ? found : undefined
 }
 
@@ -266,34 +179,4 @@ function valuesOf({ args: [query, second] }: QueryCall): readonly unknown[] {
   const { values, cursor } = (typeof query === 'string' ? {} : query) as Query
   const found = Array.isArray(second) ? second : (values ?? cursor?.values)
   return Array.isArray(found) ? found : []
-}
-
-/** By index from 0 on, so that `$1` is `db.query.parameter.0` (semantic conventions, `db.query.parameter.<key>`). */
-function parametersOf(call: QueryCall): SemanticAttributes {
-  const attributes: SemanticAttributes = {}
-  for (const [i, value] of valuesOf(call).entries()) {
-    if (!ArrayBuffer.isView(value)) attributes[`db.query.parameter.${i}`] = parameterText(value)
-  }
-  return attributes
-}
-
-const parameterText = (value: unknown): string =>
-  value !== null && typeof value === 'object' ? inspect(value, INSPECT) : String(value ?? null)
-
-// Unlike JSON.stringify it runs none of the value's own code and throws for no cycle.
-const INSPECT = { breakLength: Number.POSITIVE_INFINITY, customInspect: false, depth: 4 }
-
-const MAX_VISITED = 1000
-
-/** The values' own text, and that of what is in them. */
-function strings(values: readonly unknown[]): string[] {
-  const found: string[] = []
-  const rest = [...values]
-  for (let visited = 0; rest.length > 0 && visited < MAX_VISITED; visited++) {
-    const value = rest.pop()
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') found.push(String(value))
-    else if (value !== null && typeof value === 'object' && !ArrayBuffer.isView(value))
-      rest.push(...Object.values(value))
-  }
-  return found
 }

@@ -146,6 +146,139 @@ const scenes = library => ({
     await ask(t, app, library === 'express' ? ['/rejects', ...paths] : paths)
   },
 
+  async 'errors of every kind'(t) {
+    const express = await t.load(library)
+    const app = express()
+    app.set('env', 'production')
+    const errors = {
+      frozen: Object.freeze(new Error('frozen')),
+      bare: Object.assign(Object.create(null), { status: 500 }),
+      number: 5,
+      symbol: Symbol('own'),
+      nothing: undefined,
+      route: 'route',
+    }
+    for (const [name, error] of Object.entries(errors)) {
+      app.get(`/throws/${name}`, () => {
+        throw error
+      })
+      app.get(`/next/${name}`, (_req, _res, next) => next(error))
+    }
+    if (library === 'express') {
+      app.get('/rejects', () => Promise.reject())
+      app.param('bad', async () => {
+        throw new Error('in a parameter')
+      })
+      app.get('/param/:bad', (_req, res) => res.send('not reached'))
+      app.get('/late', async (_req, res) => {
+        res.send('answered')
+        throw new Error('too late')
+      })
+    }
+    const guarded = express.Router()
+    guarded.get('/fails', (_req, _res, next) => next(errors.frozen))
+    guarded.use((_error, _req, _res, next) => next())
+    guarded.get('/fails', (_req, res) => res.send('went on'))
+    app.use('/guarded', guarded)
+    app.use((error, req, res, next) => {
+      t.observe('handles', req.path, error, req.route?.path)
+      if (error instanceof Error) next(error)
+      else res.status(500).send('sorry')
+    })
+    const names = Object.keys(errors)
+    const paths = [...names.map(name => `/throws/${name}`), ...names.map(name => `/next/${name}`), '/guarded/fails']
+    await ask(t, app, library === 'express' ? [...paths, '/rejects', '/param/7', '/late'] : paths)
+  },
+
+  async 'files, answers given twice, and functions of any name'(t) {
+    const express = await t.load(library)
+    const app = express()
+    app.set('env', 'production')
+    const named = (name, fn) => Object.defineProperty(fn, 'name', { value: name })
+    for (const name of [Symbol('own'), 5, '', undefined, { toString: () => 'own' }]) {
+      app.use(named(name, (_req, _res, next) => next()))
+    }
+    const frozen = Object.freeze(
+      Object.assign(
+        function own(_req, res) {
+          res.send('frozen')
+        },
+        { mark: 1 },
+      ),
+    )
+    app.get('/frozen', frozen)
+    app.get('/file', (_req, res) => t.observe('sendFile returns', res.sendFile(__filename, t.heard('sent'))))
+    app.get('/no-file', (_req, res) => res.sendFile(`${__dirname}/none`))
+    app.use('/static', express.static(__dirname))
+    app.get('/twice', (_req, res) => {
+      res.send('once')
+      res.send('twice')
+    })
+    app.get('/next-twice', (_req, _res, next) => {
+      t.observe('first', next())
+      t.observe('second', next())
+    })
+    app.get('/next-twice', (req, res) => {
+      t.observe('route', req.route.path, Reflect.ownKeys(req.route), Reflect.ownKeys(req.route.stack[0]))
+      res.end('once')
+    })
+    app.get('/again', (req, res, next) => {
+      req.url = '/frozen'
+      t.observe('handle returns', app.handle(req, res, next))
+    })
+    const layer = (app._router ?? app.router).stack.find(({ route }) => route?.path === '/frozen').route.stack[0]
+    t.observe('layer', layer.handle === frozen, layer.handle.mark, layer.name)
+    await ask(t, app, [
+      '/frozen',
+      '/file',
+      '/no-file',
+      '/static/none',
+      '/twice',
+      '/next-twice',
+      '/again',
+      'OPTIONS /file',
+      'HEAD /file',
+    ])
+  },
+
+  async 'a listener among others, and a client that leaves'(t) {
+    const express = await t.load(library)
+    const { createServer } = require('node:http')
+    const app = express()
+    app.get('/here', (req, res) => res.send(String(req.before)))
+    const left = new Promise(resolve => {
+      app.get('/leaves', (req, res) => {
+        const heard = []
+        for (const event of ['aborted', 'close', 'error'])
+          req.on(event, error => heard.push([`req ${event}`, error?.code]))
+        for (const event of ['close', 'finish', 'error'])
+          res.on(event, error => heard.push([`res ${event}`, error?.code]))
+        t.observe('listens', res.eventNames(), req.eventNames())
+        res.on('close', () => setTimeout(() => resolve([heard, res.writableEnded, res.write('late')]), 50))
+      })
+    })
+    const server = createServer()
+    server.on('request', req => {
+      req.before = true
+    })
+    server.on('request', app)
+    server.on('request', (_req, res) => t.observe('after', res.writableEnded))
+    server.listen(0, '127.0.0.1')
+    await t.once(server, 'listening')
+    t.observe('is listener', server.listeners('request')[1] === app)
+    const { port } = server.address()
+    const req = request({ port, path: '/here', agent: false }).end()
+    const [res] = await t.once(req, 'response')
+    await t.once(res.resume(), 'close')
+    const leaving = request({ port, path: '/leaves', agent: false })
+      .on('error', () => {})
+      .end()
+    setTimeout(() => leaving.destroy(), 100)
+    t.observe('left', ...(await left))
+    server.close()
+    await t.once(server, 'close')
+  },
+
   async 'what is misused'(t) {
     const express = await t.load(library)
     const app = express()

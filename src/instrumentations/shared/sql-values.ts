@@ -2,13 +2,14 @@
 import { END, isWordPart, LITERAL, MAX_TEXT, Scanner } from './sql-scanner.js'
 
 /** The message of an error without values: those given, and those that stand in the statement which failed. */
-export function concealValues(message: string, text: string, values: readonly string[]): string {
+export function concealValues(message: string, text: string, values: readonly string[], allKnown = true): string {
   const literals = literalsOf(text)
   const hidden = [...new Set([...values, ...literals.values])].filter(value => value !== '')
   let told = message
   for (const value of hidden.sort((a, b) => b.length - a.length)) told = withoutValue(told, value)
-  // Where quotes do not pair up, or the end was not read, any word of the message may be a value's.
-  return literals.complete ? told : told.replace(/"[^"]*"/g, '"?"')
+  // Where quotes do not pair up, the end was not read, or a value is not known, any word of the message may be a value's,
+  // and any quote in it.
+  return literals.complete && allKnown ? told : told.replace(/".*"/s, '"?"')
 }
 
 /** A longer value is a value wherever it stands; a shorter one may be a part of the message's own words. */

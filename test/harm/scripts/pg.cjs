@@ -15,8 +15,8 @@ const called = (t, label, call) => new Promise(resolve => t.observe(`${label} re
 
 module.exports = {
   services: ['postgres'],
-  libraries: ['pg', 'pg-pool', 'pg-cursor', 'pg-query-stream'],
-  untraced: ['a client that cannot connect'],
+  libraries: ['pg', 'pg-pool', 'pg-cursor', 'pg-query-stream', 'pg-copy-streams'],
+  untraced: ['a client that cannot connect', 'a client over libpq'],
   scenes: {
     async 'a client, by promises'(t) {
       const { Client } = await t.load('pg')
@@ -181,6 +181,173 @@ module.exports = {
       await proxy.close()
     },
 
+    async 'copies, in and out'(t) {
+      const { Client } = await t.load('pg')
+      const copy = await t.load('pg-copy-streams')
+      const { made: client, proxy } = await connected(t, options => new Client(options))
+      await client.connect()
+      await client.query('create temp table numbers (n int)')
+      const into = t.name(copy.from('copy numbers from stdin'), 'copy in')
+      t.hear('copy in', into, ['finish', 'close', 'error'])
+      t.observe('submitted', client.query(into))
+      into.write('1\n')
+      into.end('2\n')
+      await t.once(into, 'close')
+      t.listeners('copy in', into)
+      t.observe('copy in has', Reflect.ownKeys(into).map(String), into.rowCount)
+      const out = t.hear('copy out', client.query(copy.to('copy numbers to stdout')), ['data', 'end', 'close', 'error'])
+      await t.once(out, 'close')
+      const bad = t.hear('bad copy', client.query(copy.from('copy numbers from stdin')), ['finish', 'error'])
+      bad.end('x\n')
+      await new Promise(resolve => bad.on('error', resolve))
+      const left = t.hear('left copy', client.query(copy.from('copy numbers from stdin')), ['finish', 'error'])
+      await new Promise(resolve => setTimeout(resolve, 50))
+      left.destroy()
+      await new Promise(resolve => left.on('close', resolve))
+      await t.outcome('no source', () => client.query('copy numbers from stdin'))
+      t.observe('afterwards', rowsOf(await client.query('select * from numbers order by n')))
+      await client.end()
+      await proxy.close()
+    },
+
+    async 'what is cancelled, used twice, or extended'(t) {
+      const { Client, Pool, Query } = await t.load('pg')
+      class Own extends Client {
+        query(...args) {
+          t.observe('own query', args.length)
+          return super.query(...args)
+        }
+      }
+      const { made: client, proxy } = await connected(t, options => new Own(options))
+      await client.connect()
+      t.observe(
+        'client is',
+        client.constructor.name,
+        client instanceof Client,
+        Object.keys(Object.getPrototypeOf(client)),
+      )
+      const slow = t.hear('slow', new Query('select pg_sleep(0.1)'), ['end', 'error'])
+      const queued = t.hear('queued', new Query('select 1'), ['row', 'end', 'error'])
+      client.query(slow)
+      client.query(queued)
+      t.observe('cancel returns', client.cancel(client, queued))
+      await t.once(slow, 'end')
+      t.observe('cancel of what is over returns', client.cancel(client, slow))
+      for (const bad of [[], [null, slow]]) {
+        await t.outcome('bad cancel', () => client.cancel(...bad))
+      }
+      const twice = t.hear('twice', new Query('select 2 as n'), ['row', 'end', 'error'])
+      client.query(twice)
+      client.query(twice)
+      await new Promise(resolve => twice.on('end', () => (twice.ends === true ? resolve() : (twice.ends = true))))
+      const config = Object.freeze(Object.assign(Object.create(null), { text: 'select 3 as n' }))
+      for (const label of ['config', 'config again']) t.observe(label, rowsOf(await client.query(config)))
+      await client.end()
+      const pool = new Pool({ connectionString: t.service('postgres'), Client: Own, max: 1 })
+      t.observe('by a pool', rowsOf(await pool.query('select 4 as n')))
+      const one = await pool.connect()
+      t.observe('of a pool', one instanceof Own)
+      one.release()
+      await pool.end()
+      await proxy.close()
+    },
+
+    async 'values with code of their own'(t) {
+      const { Client } = await t.load('pg')
+      const { made: client, proxy } = await connected(t, options => new Client(options))
+      await client.connect()
+      const run = (name, value) => {
+        t.observe('runs', name)
+        return value
+      }
+      const hostile = {
+        get secret() {
+          return run('getter', 'text')
+        },
+        toPostgres: prepare => run('toPostgres', typeof prepare),
+        toJSON: () => run('toJSON', 'json'),
+        toString: () => run('toString', 'text'),
+      }
+      const proxied = new Proxy(
+        { toPostgres: () => 'proxied' },
+        {
+          ownKeys: target => run('keys', Reflect.ownKeys(target)),
+          getOwnPropertyDescriptor: (target, key) => run('descriptor', Reflect.getOwnPropertyDescriptor(target, key)),
+        },
+      )
+      for (const [label, value] of [
+        ['hostile', hostile],
+        ['in a list', [hostile]],
+        ['proxied', proxied],
+        ['bare', Object.assign(Object.create(null), { toPostgres: () => 'bare' })],
+        ['symbol', Symbol('own')],
+      ]) {
+        t.observe(label, rowsOf(await t.outcome(label, () => client.query('select $1::text as t', [value]))))
+        await t.outcome(`${label} that fails`, () => client.query('select $1::text from nope', [value]))
+        // Where the server's answer comes in pieces, the next query would have to wait.
+        await t.until(() => client.readyForQuery)
+      }
+      for (const text of [5, {}, Symbol.iterator, Buffer.from('select 1'), new String('select 1')]) {
+        await t.outcome('text that is none', () => client.query({ text }))
+      }
+      await client.end()
+      await proxy.close()
+    },
+
+    async 'a pool that is exhausted, and one whose client fails'(t) {
+      const { Pool } = await t.load('pg')
+      const pool = new Pool({ connectionString: t.service('postgres'), max: 1, connectionTimeoutMillis: 500 })
+      t.hear('pool', pool, ['connect', 'remove', 'error'])
+      const client = await pool.connect()
+      await Promise.all([
+        t.outcome('connect', () => pool.connect()),
+        t.outcome('query', () => pool.query('select 1')),
+        called(t, 'connect with a callback', heard => void pool.connect(heard)),
+      ])
+      client.release()
+      const { pid } = (await pool.query('select pg_backend_pid() as pid')).rows[0]
+      const other = new Pool({ connectionString: t.service('postgres'), max: 1 })
+      await other.query('select pg_terminate_backend($1)', [pid])
+      await new Promise(resolve => pool.once('remove', resolve))
+      t.observe('afterwards', rowsOf(await pool.query('select 1 as n')), pool.totalCount)
+      await pool.end()
+      await other.end()
+    },
+
+    async 'a client over libpq'(t) {
+      const { native } = await t.load('pg')
+      if (native === null) return t.observe('it is not there')
+      const client = t.hear('client', new native.Client({ connectionString: t.service('postgres') }), [
+        'error',
+        'end',
+        'drain',
+      ])
+      await t.outcome('connect', () => client.connect())
+      t.observe('client has', Reflect.ownKeys(client).map(String))
+      const named = { name: 'named', text: 'select $1::int as n', values: [1] }
+      for (const [label, ...args] of [
+        ['text', 'select 1 as one'],
+        ['values', 'select $1::int as n', [2]],
+        ['named', named],
+        ['named again', named],
+        ['many', 'select 1; select 2'],
+        ['missing table', 'select * from nope'],
+        ['number', 5],
+      ]) {
+        t.observe(label, rowsOf(await t.outcome(label, () => client.query(...args))))
+      }
+      await called(t, 'query', heard => client.query('select 3 as n', heard))
+      await called(t, 'callback in the config', callback => client.query({ text: 'select 4 as n', callback }))
+      const query = t.hear('query object', new native.Query('select 5 as n'), ['row', 'end', 'error'])
+      t.observe('submitted', client.query(query) === query)
+      await t.once(query, 'end')
+      t.listeners('query object', query)
+      const failing = t.hear('failing', client.query(new native.Query('selec')), ['end', 'error'])
+      await new Promise(resolve => failing.on('error', resolve))
+      await t.outcome('query of nothing', () => client.query(null))
+      await called(t, 'end', heard => client.end(heard))
+    },
+
     async 'a client that cannot connect'(t) {
       const { Client, Pool } = await t.load('pg')
       const options = { host: '127.0.0.1', port: 1, user: 'nobody' }
@@ -210,6 +377,15 @@ module.exports = {
       const client = new Client({ connectionString: t.service('postgres') })
       await client.connect()
       t.observe('query returns', client.query('select 1/0'))
+      await new Promise(resolve => setTimeout(resolve, 5_000))
+    },
+
+    async 'nobody hears that an idle client fails'(t) {
+      const { Client } = await t.load('pg')
+      const client = new Client({ connectionString: t.service('postgres') })
+      await client.connect()
+      t.observe('rows', rowsOf(await client.query('select 1 as n')))
+      client.connection.stream.destroy(new Error('of the network'))
       await new Promise(resolve => setTimeout(resolve, 5_000))
     },
 

@@ -26,3 +26,10 @@ test('error messages keep what is no value', () => {
   )
   assert.equal(concealValues('column "a1" does not exist', 'SELECT a1, 1', []), 'column "a1" does not exist')
 })
+
+test('where a value is not known, all that stands in quotes may be one', () => {
+  const message = 'invalid input syntax for type integer: "2020-01-01"'
+  assert.equal(concealValues(message, 'SELECT $1::int', [], false), 'invalid input syntax for type integer: "?"')
+  const quoting = 'invalid input syntax for type integer: "{"a":"secret"}"'
+  assert.equal(concealValues(quoting, 'SELECT $1::int', [], false), 'invalid input syntax for type integer: "?"')
+})
