@@ -42,6 +42,8 @@ export default defineInstrumentation({
     },
     { ...MANAGER, file: 'dist/cjs/ChannelWrapper.js', patch: patchWrapper },
     { ...MANAGER, file: 'dist/cjs/AmqpConnectionManager.js', patch: patchManager },
+    { ...MANAGER, file: 'dist/esm/ChannelWrapper.js', replaces: [], patch: patchWrapper },
+    { ...MANAGER, file: 'dist/esm/AmqpConnectionManager.js', replaces: [], patch: patchManager },
   ],
 })
 

@@ -1,5 +1,6 @@
 /** sqs-consumer against an SQS emulator: its handlers, in two majors. */
 import assert from 'node:assert/strict'
+import * as nodeModule from 'node:module'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -12,11 +13,13 @@ import { applications, idOf, one } from '../aws-sdk/app.js'
 const { run: runAny } = applications(sqs())
 
 const older = createRequire(join(root, 'test/versions/sqs-consumer-9/package.json')).resolve('sqs-consumer')
+const SEES_MODULES = 'registerHooks' in nodeModule
 const WAYS = [
   { type: 'cjs', version: 12, library: 'sqs-consumer' },
   { type: 'cjs', version: 9, library: older },
-  // Version 12 has files of its own for ES modules.
   { type: 'esm', version: 9, library: older },
+  // Its files for ES modules are met from Node 22.15 on.
+  ...(SEES_MODULES ? [{ type: 'esm', version: 12, library: 'sqs-consumer' } as const] : []),
 ] as const
 
 /** As `run`, with a way to make consumers, which are stopped when `times` of an event have come. */
@@ -230,7 +233,10 @@ for (const { type, version, library } of WAYS) {
   })
 }
 
-test('in an ES module, version 12 has process spans for each message, but is not told of errors', async () => {
+const UNSEEN =
+  'in an ES module before Node 22.15, version 12 has process spans for each message, but is not told of errors'
+
+test(UNSEEN, { skip: SEES_MODULES }, async () => {
   const { spans, queue, said } = await run(
     'sqs-consumer',
     `const sent = new Map()
