@@ -157,7 +157,7 @@ const publishing: Operation<Fateful<Channel, [Route, Properties, unknown]>> = {
   },
   inject({ args: [, { headers }] }, ours) {
     // The library's own object; what it inherits from is the application's, and may be frozen.
-    for (const name of headersToSend(ours, own => legible(headers?.[own]))) {
+    for (const name of headersToSend(ours, own => headers?.[own])) {
       Reflect.defineProperty(headers as object, name, { value: ours[name], enumerable: true })
     }
   },
@@ -171,12 +171,6 @@ const publishing: Operation<Fateful<Channel, [Route, Properties, unknown]>> = {
     return true
   },
   finish: finishSettled,
-}
-
-/** A header of the application's as text; none is there only where it is undefined. */
-function legible(header: unknown): string | undefined {
-  if (header === undefined || typeof header === 'string') return header
-  return Buffer.isBuffer(header) ? header.toString() : ''
 }
 
 // AMQP 0-9-1 counts seconds since the epoch; applications put milliseconds there, too.
