@@ -107,3 +107,46 @@ describe('messages of every kind', { concurrency: 2 }, () => {
     })
   }
 })
+
+/** Servers behind a proxy that is cut: by which variable they are found, and what becomes of them. */
+const away: [queue: string, variable: string, end: 'returns' | 'stays away'][] = [
+  ['amqplib', 'AMQP_URL', 'stays away'],
+  ['mqtt', 'MQTT_URL', 'returns'],
+  ['nats', 'NATS_URL', 'returns'],
+  ['nats', 'NATS_URL', 'stays away'],
+  ['bullmq', 'REDIS_URL', 'returns'],
+  ['bullmq', 'REDIS_URL', 'stays away'],
+  ['bull', 'REDIS_URL', 'returns'],
+]
+
+describe('a message that is sent while the server is away', { concurrency: 2 }, () => {
+  for (const [queue, variable, end] of away) {
+    test(`${queue}, which ${end}`, async () => {
+      const collector = await createCollector()
+      const outcome = async (preload: 'import' | 'none') => {
+        const { stdout, code } = await runApp({
+          script: 'test/fixtures/messages/down.cjs',
+          args: [queue, uniqueName('away'), variable, end],
+          flags: ['--no-deprecation'],
+          env: env(),
+          preload,
+          collector,
+        })
+        return { stdout, code }
+      }
+      const [traced, plain] = await Promise.all([outcome('import'), outcome('none')])
+      assert.deepEqual(traced, plain)
+      const sent = /"(sent|failed|pending)"/.exec(traced.stdout)?.[1]
+      const { traceId } = collector.spans().find(({ name }) => name === 'away') ?? {}
+      const producers = collector.spans().filter(span => span.traceId === traceId && span.kind === 'producer')
+      // A call that the library never ends is one that goes on.
+      const expected = { sent: ['unset'], failed: ['error'], pending: [] }[sent as 'sent' | 'failed' | 'pending']
+      assert.deepEqual(
+        producers.map(({ status }) => status),
+        expected,
+        traced.stdout,
+      )
+      await collector.close()
+    })
+  }
+})
