@@ -200,6 +200,22 @@ for (const { type, version, library } of WAYS) {
       )
     })
 
+    test('a handler that never ends is over when the library gives it up', async () => {
+      const { spans, queue } = await run(
+        library,
+        `await inSpan('request', () => send('hello'))
+        const consumer = create({ handleMessageTimeout: 30, handleMessage: () => new Promise(() => {}) })
+        const given = heard(consumer, 'timeout_error')
+        consumer.start()
+        await given
+        await stop(consumer)`,
+        { type, spans: 3 },
+      )
+      const [processed] = processesOf(spans, queue)
+      assert.equal(processed?.status, 'error')
+      assert.equal(processed?.traceId, one(spans, 'request').traceId)
+    })
+
     test('visibility that is changed belongs to the message that it is changed for', async () => {
       const { spans, queue } = await run(
         library,
