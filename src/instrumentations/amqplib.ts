@@ -42,6 +42,8 @@ export default defineInstrumentation({
     },
     { ...MANAGER, file: 'dist/cjs/ChannelWrapper.js', patch: patchWrapper },
     { ...MANAGER, file: 'dist/cjs/AmqpConnectionManager.js', patch: patchManager },
+    { ...MANAGER, file: 'dist/esm/ChannelWrapper.js', replaces: [], patch: patchWrapper },
+    { ...MANAGER, file: 'dist/esm/AmqpConnectionManager.js', replaces: [], patch: patchManager },
   ],
 })
 
@@ -70,6 +72,8 @@ const createState = () => ({
   deliveries: new Map() as Unsettled,
   /** By the number under which the broker confirms a message, in its order. */
   publishes: new Map() as Unsettled,
+  /** Ends of the calls of consumers whose promises are pending. */
+  pending: new Set<() => void>(),
   /** Messages sent since the channel was put into confirm mode; undefined before. */
   sent: undefined as number | undefined,
 })
@@ -123,6 +127,7 @@ function patchChannel({ Channel, BaseChannel }: any, kit: Kit<object>): void {
   hear(kit, channel, 'toClosed', 'before', self => {
     settle(stateOf(self).publishes, ALL, CLOSED)
     settle(stateOf(self).deliveries, ALL, CLOSED)
+    for (const end of stateOf(self).pending) end()
   })
   // A channel that closes gets a method of its own that refuses to send.
   hear(kit, channel, 'toClosing', 'after', self => kit.trace(self, 'sendMessage', publishing))
@@ -155,7 +160,7 @@ const publishing: Operation<Fateful<Channel, [Route, Properties, unknown]>> = {
   },
   inject({ args: [, { headers }] }, ours) {
     // The library's own object; what it inherits from is the application's, and may be frozen.
-    for (const name of headersToSend(ours, own => legible(headers?.[own]))) {
+    for (const name of headersToSend(ours, own => headers?.[own])) {
       Reflect.defineProperty(headers as object, name, { value: ours[name], enumerable: true })
     }
   },
@@ -169,12 +174,6 @@ const publishing: Operation<Fateful<Channel, [Route, Properties, unknown]>> = {
     return true
   },
   finish: finishSettled,
-}
-
-/** A header of the application's as text; none is there only where it is undefined. */
-function legible(header: unknown): string | undefined {
-  if (header === undefined || typeof header === 'string') return header
-  return Buffer.isBuffer(header) ? header.toString() : ''
 }
 
 // AMQP 0-9-1 counts seconds since the epoch; applications put milliseconds there, too.
@@ -191,7 +190,12 @@ function diedAtMs(message: Message | null): number | undefined {
   return times.length === 0 ? undefined : Math.min(...times)
 }
 
-const processing: Operation<Fateful<Channel, [Message['fields'], Message | null]>> = {
+interface Processing extends Fateful<Channel, [Message['fields'], Message | null]> {
+  /** Ends it, should its channel close first. */
+  close?(): void
+}
+
+const processing: Operation<Processing> = {
   extract: ({ args: [, message] }) => message?.properties.headers,
   message: ({ args: [, message] }) => ({ sentAtMs: inMs(message?.properties.timestamp) ?? diedAtMs(message) }),
   start(call) {
@@ -212,8 +216,15 @@ const processing: Operation<Fateful<Channel, [Message['fields'], Message | null]
     fate.end = () => open.end(call)
     return true
   },
+  pends(call, open) {
+    call.args = [call.args[0], null]
+    call.close = () => open.end(call)
+    stateOf(call.self).pending.add(call.close)
+  },
   finish(span, call) {
-    stateOf(call.self).deliveries.delete(call.args[0].deliveryTag)
+    const { deliveries, pending } = stateOf(call.self)
+    deliveries.delete(call.args[0].deliveryTag)
+    if (call.close !== undefined) pending.delete(call.close)
     finishSettled(span, call)
   },
 }

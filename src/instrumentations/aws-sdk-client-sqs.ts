@@ -16,6 +16,8 @@ import { draft, type Headers, type Queue, queueOf, queues, takeHeaders } from '.
 import { type Consumer, failureOf, isAnnouncement, patchConsumer } from './shared/sqs-consumer.js'
 import { createWalk, deliveriesOf, type Step } from './shared/walk.js'
 
+const CONSUMER = { name: 'sqs-consumer', versions: '>=10 <13', patch: patchHandlers }
+
 export default defineInstrumentation({
   name: 'aws-sdk-client-sqs',
   title: 'Amazon SQS (AWS SDK v3)',
@@ -43,7 +45,8 @@ export default defineInstrumentation({
     },
     // It hands the messages to handlers, and keeps to itself how these end.
     { name: 'sqs-consumer', versions: '>=7 <10', file: 'dist/consumer.js', patch: patchHandlers },
-    { name: 'sqs-consumer', versions: '>=10 <13', file: 'dist/cjs/consumer.js', patch: patchHandlers },
+    { ...CONSUMER, file: 'dist/cjs/consumer.js' },
+    { ...CONSUMER, file: 'dist/esm/consumer.js', replaces: [] },
   ],
 })
 

@@ -176,8 +176,7 @@ function withHeaders(message: Message, ours: Record<string, string>): Message {
   if (FIELDS.some(name => name in message && !Object.hasOwn(message, name))) return message
   const { headers: own } = message
   if (own !== undefined && (!isObject(own) || Array.isArray(own))) return message
-  // What is forwarded from a message that came in is a Buffer.
-  const names = headersToSend(ours, name => (own?.[name] === undefined ? undefined : String(own[name])))
+  const names = headersToSend(ours, name => own?.[name])
   const copy = { ...message, headers: { ...own, ...Object.fromEntries(names.map(name => [name, ours[name]])) } }
   const prototype = Object.getPrototypeOf(message)
   // The application's partitioner may know the class.

@@ -106,7 +106,7 @@ const sending: Operation<Fateful<Client, Publish>> = {
     if (self.options.protocolVersion !== 5 || !hasRoom(self, payload, ours)) return
     const options = typeof third === 'function' ? undefined : third
     const own = options?.properties?.userProperties
-    const names = headersToSend(ours, name => [own?.[name]].flat()[0])
+    const names = headersToSend(ours, name => own?.[name])
     if (names.length === 0) return
     const userProperties = { ...own, ...Object.fromEntries(names.map(name => [name, ours[name] as string])) }
     const copy = { ...options, properties: { ...options?.properties, userProperties } }

@@ -177,6 +177,8 @@ interface Source {
 
 interface Processed extends Fateful<Source | undefined, any[]> {
   delivery?: Delivery | undefined
+  /** Of a callback that has returned a promise: it is not to be ended by the end of the connection any more. */
+  forget?(): void
 }
 
 const deliveryIn = (call: Processed): Delivery | undefined => (call.delivery ??= deliveryOf(itemOf(call)))
@@ -197,7 +199,13 @@ const processing: Operation<Processed> = {
     fates.set(itemOf(call) as object, (call.fate = {}))
     return draftOf(consumer, 'process', 'process', delivery, (call.self?.src ?? call.self)?.consumer?._info)
   },
-  finish: finishSettled,
+  pends(call, open) {
+    call.forget = untilClosed(call.delivery?.protocol, () => open.end(call))
+  },
+  finish(span, call) {
+    call.forget?.()
+    finishSettled(span, call)
+  },
 }
 
 /** A message that the application waits for. */

@@ -19,6 +19,8 @@ interface UndiciRequest {
 
 interface Exchange {
   request: UndiciRequest
+  /** How often it was sent before; undefined where that cannot be told. */
+  resends?: number | undefined
   /** Headers are a flat list of names and values, as bytes. */
   response?: { statusCode: number; headers?: readonly unknown[] }
   socket?: { remoteAddress?: string; remotePort?: number }
@@ -96,27 +98,51 @@ export default defineInstrumentation<ClientHeaders>({
 type Dispatch = Dispatcher['dispatch']
 type Dispatches = Record<PropertyKey, Dispatch>
 
-/** `Reflect.apply` in the context in which a handler was dispatched first. */
-const inItsContext = createStamp<typeof Reflect.apply>()
+/** What is asked for by one handler, or by handlers around it. */
+interface Dispatched {
+  /** `Reflect.apply` in the context in which it was dispatched first. */
+  readonly apply: typeof Reflect.apply
+  /** Those sent so far: a handler that retries, or follows redirects, dispatches itself again. */
+  requests: number
+  /** As given last: a dispatcher hands them to the one below it, with a handler of its own. */
+  options: unknown
+}
+
+const dispatched = createStamp<Dispatched>()
+let dispatching: Dispatched | undefined
+
+const create = (kit: Kit<object>): Dispatched => ({
+  apply: kit.bind(Reflect.apply as never),
+  requests: 0,
+  options: undefined,
+})
 
 /**
  * A request that waits for a busy pool is created when another one frees a connection, in that one's context: whoever
  * dispatched it first lends his. The handler is the only object that travels with it.
  */
 function keepContext(dispatch: Dispatch, kit: Kit<object>): Dispatch {
-  return function (this: Dispatcher, _options: unknown, handler: unknown) {
+  return function (this: Dispatcher, options: unknown, handler: unknown) {
     if (handler === null || typeof handler !== 'object') return Reflect.apply(dispatch, this, arguments as never)
-    const apply = inItsContext.get(handler)
-    if (apply !== undefined) return apply(dispatch, this, arguments as never)
-    inItsContext.set(handler, kit.bind(Reflect.apply as never))
-    return Reflect.apply(dispatch, this, arguments as never)
+    const known = dispatched.get(handler)
+    const outer = dispatching
+    const current = known ?? (outer?.options === options ? outer : undefined) ?? create(kit)
+    if (known === undefined) dispatched.set(handler, current)
+    current.options = options
+    dispatching = current
+    try {
+      return (known?.apply ?? Reflect.apply)(dispatch, this, arguments as never)
+    } finally {
+      dispatching = outer
+    }
   }
 }
 
 function opened(request: UndiciRequest, operation: Operation<Exchange>, kit: Kit<object>): void {
   // A tunnel through a proxy: the request inside it makes its own span.
   if (request.method === 'CONNECT') return
-  const call: Exchange = { request }
+  const call: Exchange = { request, resends: dispatching?.requests }
+  if (dispatching !== undefined) dispatching.requests++
   const open = kit.begin(operation, call)
   if (open === undefined) return
   exchange.set(request, { open, call })
@@ -153,7 +179,7 @@ function closed(request: UndiciRequest, error?: unknown): void {
 
 const outgoing: Operation<Exchange> = {
   inside: 'none',
-  start({ request: { method, origin, path } }) {
+  start({ request: { method, origin, path }, resends }) {
     const { url, address, port } = targetOf(String(origin), path)
     return client(methodName(method), {
       'http.request.method': knownMethod(method),
@@ -161,6 +187,7 @@ const outgoing: Operation<Exchange> = {
       'url.full': redactQuery(url),
       'server.address': address,
       'server.port': port,
+      'http.request.resend_count': resends || undefined,
       'network.peer.address': undefined,
       'network.peer.port': undefined,
       'http.response.status_code': undefined,

@@ -122,6 +122,15 @@ class Opened<M extends object> implements OpenCall<M> {
     }
   }
 
+  pends(call: M): void {
+    if (!(this.span instanceof Span)) return
+    try {
+      this.operation.pends?.(call, this)
+    } catch (error) {
+      caught(this.guard, 'pends', error)
+    }
+  }
+
   beforeEnd(fn: (span: TracedSpan) => void): void {
     this.last ??= []
     this.last.push(fn)

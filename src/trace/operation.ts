@@ -46,6 +46,8 @@ export interface Operation<M extends object> {
    * whoever was given `open` ends it. Where there is this verb, emitters that are returned are not listened to.
    */
   outlives?(call: M, open: OpenCall<M>): boolean
+  /** The call has returned a promise, which ends it, unless this sees that `open.end` is called before. */
+  pends?(call: M, open: OpenCall<M>): void
   /** True where the end shows that nothing happened, as of a poll that found nothing: there is no span then. */
   discard?(call: M & Settled): boolean
   /** Adds what is only known at the end. The error, if any, is recorded for you afterwards. */

@@ -49,6 +49,7 @@ export function traced<This, Args extends unknown[], R>(
       throw error
     }
     if (calledBack) return result
+    if (operation.pends !== undefined && types.isPromise(result)) open.pends(call)
     if (isPlainPromise(result)) {
       return result.then(
         value => {

@@ -101,6 +101,13 @@ const rows: Record<string, Expected> = {
   },
   'a response that nobody listens for': { spans: [asked('/')] },
   'a body that nobody reads': { spans: [asked('/')] },
+  'bodies that nobody reads, over connections that are kept': {
+    spans: [
+      asked('/small'),
+      asked('/broken', { 'error.type': 'ECONNRESET' }, LEFT),
+      asked('/large', { 'error.type': 'ECONNRESET' }, LEFT),
+    ],
+  },
   'status codes': {
     spans: [
       asked('/200'),

@@ -66,7 +66,8 @@ async function run(code: string, { version = '3', spans: count, env, ...options 
   const spans = await collector.waitFor(count)
   await collector.close()
   assert.equal(spans.length, count, spans.map(span => `${span.kind} ${span.name}`).join(', '))
-  const lines = ended.stdout.split('\n').filter(line => line !== '')
+  // What is coloured nats 2.16 and older say themselves.
+  const lines = ended.stdout.split('\n').filter(line => line !== '' && !line.startsWith('\x1b'))
   return { spans, subject, said: lines.map(line => JSON.parse(line)) }
 }
 
@@ -136,7 +137,12 @@ for (const way of EVERY_WAY) {
           await inSpan('to callback', async () => say(nc.publish(subject + '.callback', body('1'), { headers: own }) ?? null))
           await first.promise
           await inSpan('to loop', async () => nc.publish(subject + '.a.loop', body('2'), { headers: own }))
-          await inSpan('to loop again', async () => nc.publishMessage?.({ subject: subject + '.b.loop', data: body('3'), headers: own }))
+          const third = { subject: subject + '.b.loop', data: body('3'), headers: own }
+          // Older ones have no such method.
+          await inSpan('to loop again', async () => {
+            if (nc.publishMessage) nc.publishMessage(third)
+            else nc.publish(third.subject, third.data, third)
+          })
           await done
           say([...own.keys()])
           await nc.drain()
@@ -362,7 +368,8 @@ for (const way of EVERY_WAY) {
             await inSpan('request', () => js.publish(subject + '.a', ''))
             const messages = await consumer.consume()
             for await (const message of messages) {
-              const { deliveryCount } = message.info
+              // The other name is that of nats 2 before 2.29.
+              const { redeliveryCount, deliveryCount = redeliveryCount } = message.info
               say([deliveryCount, message.redelivered])
               if (deliveryCount === 1) { message.nak(); message.term() }
               else if (deliveryCount === 2) { await sleep(2); message.nak(10) }
@@ -376,7 +383,13 @@ for (const way of EVERY_WAY) {
         })`,
         { ...way, spans: 8 },
       )
-      assert.deepEqual(said, [[1, false], [2, true], [3, true], 'RangeError: out of it'])
+      assert.deepEqual(said.slice(0, 3), [
+        [1, false],
+        [2, true],
+        [3, true],
+      ])
+      // Of nats 2 only the newest tell why they were closed.
+      if (way.version === '3') assert.equal(said[3], 'RangeError: out of it')
       const failed = (type: string): ExpectedSpan => ({
         ...processed(`${subject}.a`),
         status: 'error',
@@ -723,6 +736,8 @@ for (const version of VERSIONS) {
               }
             })()
             nc.subscribe(name + '.callback', { callback: async () => { await sleep(50); say(end) } })
+            nc.subscribe(name + '.never', { callback: () => new Promise(() => {}) })
+            nc.publish(name + '.never')
             nc.publish(name + '.callback')
             nc.publish(name)
             await promise
@@ -739,13 +754,22 @@ for (const version of VERSIONS) {
           say(activeSpan() ?? null)
           await nc.close()
         })`,
-        { version, spans: 14 },
+        { version, spans: 18 },
       )
       assert.deepEqual(
         said.map(line => JSON.stringify(line)).sort(),
         ['"close"', '"drain"', '"of the loop"', '["close",true,true]', '["drain",true,true]', 'null', 'true'].sort(),
       )
-      for (const name of ['.drain', '.drain.callback', '.close', '.close.callback', '.>', '.failing']) {
+      for (const name of [
+        '.drain',
+        '.drain.callback',
+        '.drain.never',
+        '.close',
+        '.close.callback',
+        '.close.never',
+        '.>',
+        '.failing',
+      ]) {
         assert.equal(one(spans, `process ${subject}${name}`).status, 'unset')
       }
     })

@@ -128,9 +128,18 @@ const LOW_DIGITS = 16
  */
 export function mayReplace(name: string, own: unknown, ours: string): boolean {
   const idOf = TRACE_IDS.get(name)
-  if (idOf === undefined || typeof own !== 'string') return true
-  const [id, other] = [ours, own].map(text => idOf(text)?.toLowerCase().slice(-LOW_DIGITS).padStart(LOW_DIGITS, '0'))
+  if (idOf === undefined || own === undefined) return true
+  const [id, other] = [ours, legible(own)].map(text =>
+    idOf(text)?.toLowerCase().slice(-LOW_DIGITS).padStart(LOW_DIGITS, '0'),
+  )
   return id === other
+}
+
+/** A header as text: messages may have bytes, or several values, or anything that their library takes. */
+function legible(header: unknown): string {
+  const value = Array.isArray(header) && header.length === 1 ? header[0] : header
+  if (typeof value === 'string') return value
+  return Buffer.isBuffer(value) ? value.toString() : ''
 }
 
 /**

@@ -1,5 +1,6 @@
 /** amqp-connection-manager against a RabbitMQ behind a proxy that can be cut: its own buffer, and what comes after it. */
 import assert from 'node:assert/strict'
+import * as nodeModule from 'node:module'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -13,11 +14,19 @@ const { run: runAny } = applications(rabbitmq())
 const newest = createRequire(join(root, 'test/versions/amqp-connection-manager-5/package.json')).resolve(
   'amqp-connection-manager',
 )
+// Files for ES modules are met from Node 22.15 on.
+const SEES_MODULES = 'registerHooks' in nodeModule
 const WAYS = [
   { type: 'cjs', version: 4, library: 'amqp-connection-manager' },
   { type: 'cjs', version: 5, library: newest },
   // The file that CommonJS has; ES modules that import the package by its name get another.
   { type: 'esm', version: 5, library: newest },
+  ...(SEES_MODULES
+    ? ([
+        { type: 'esm', version: 4, library: 'amqp-connection-manager' },
+        { type: 'esm', version: "5's own file", library: newest.replace('cjs', 'esm') },
+      ] as const)
+    : []),
 ] as const
 
 /** As `run`, with a proxy before the broker. Queues outlive connections, so they are deleted at the end. */

@@ -313,3 +313,43 @@ test('channel.recover, and a consumer that is cancelled with messages in hand', 
     ['channel_closed', undefined],
   )
 })
+
+test('a consumer whose promise never settles ends with its channel, or with the connection that breaks', async () => {
+  const { spans, queue } = await run(
+    `for (const [how, noAck, acks] of [['open', false, false], ['acknowledged', false, true], ['no acknowledgements', true, false]]) {
+      for (const end of ['closes', 'breaks']) {
+        const other = await connect(url)
+        other.on('error', () => {})
+        const channel = await other.createChannel()
+        channel.on('error', () => {})
+        await channel.assertQueue(queue + how + end, { exclusive: true })
+        const { promise, resolve } = deferred()
+        await channel.consume(queue + how + end, message => {
+          if (acks) channel.ack(message)
+          resolve()
+          return new Promise(() => {})
+        }, { noAck })
+        channel.sendToQueue(queue + how + end, body)
+        await promise
+        await sleep(5)
+        if (end === 'closes') await channel.close()
+        else other.connection.stream.destroy(new Error('broken'))
+        await sleep(20)
+        if (end === 'closes') await other.close()
+      }
+    }`,
+    { spans: 12 },
+  )
+  const processed = spans.filter(({ kind }) => kind === 'consumer').sort((a, b) => Number(a.start - b.start))
+  assert.deepEqual(
+    processed.map(({ name, attributes }) => [name.replace(`process ${queue}`, ''), attributes['error.type']]),
+    [
+      ['opencloses', 'channel_closed'],
+      ['openbreaks', 'channel_closed'],
+      ['acknowledgedcloses', undefined],
+      ['acknowledgedbreaks', undefined],
+      ['no acknowledgementscloses', undefined],
+      ['no acknowledgementsbreaks', undefined],
+    ],
+  )
+})

@@ -1,6 +1,7 @@
 /** What all HTTP instrumentations share: methods, hosts, URLs, secrets, and whose trace headers are sent. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import {
   bracketed,
   headersToSend,
@@ -88,9 +89,25 @@ test('a whole URL is told without its credentials; anything else is none', () =>
 
 test('a traceparent of the same trace is replaced, one of another trace is left', () => {
   assert.deepEqual(
-    [undefined, SAME_TRACE, OTHER_TRACE, 'junk', ['list']].map(own => mayReplace('traceparent', own, OURS)),
-    [true, true, false, false, true],
+    [undefined, SAME_TRACE, OTHER_TRACE, 'junk', ''].map(own => mayReplace('traceparent', own, OURS)),
+    [true, true, false, false, false],
   )
+  // Of messages.
+  for (const own of [Buffer.from(SAME_TRACE), [SAME_TRACE], [Buffer.from(SAME_TRACE)]]) {
+    assert.equal(mayReplace('traceparent', own, OURS), true, String(own))
+  }
+  for (const own of [
+    Buffer.from(OTHER_TRACE),
+    [OTHER_TRACE],
+    [SAME_TRACE, SAME_TRACE],
+    [],
+    5,
+    null,
+    false,
+    { __proto__: null },
+  ]) {
+    assert.equal(mayReplace('traceparent', own, OURS), false, inspect(own))
+  }
   assert.equal(mayReplace('baggage', 'theirs', 'ours'), true)
 })
 
