@@ -1,6 +1,7 @@
 /** Builds every part from a Config and joins them. */
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
+import { handOver, takeOver } from './boxes.js'
 import type * as ComponentsOf from './components.js'
 import type { Components, Options } from './components.js'
 import { environment, loadConfig } from './config/load.js'
@@ -19,12 +20,13 @@ import { instrumentations } from './instrumentations/index.js'
 import { setHttpRules } from './instrumentations/shared/http.js'
 import { KEY, type Making } from './making.js'
 import type * as Metrics from './metrics.js'
-import { createOtlpSink, type Destination } from './otlp.js'
+import { createOtlpSink, type Destination, type SpanSink } from './otlp.js'
 import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
 import type * as RemoteSampling from './remote-sampling.js'
 import type * as Sampling from './sampling/index.js'
+import type { Receiver } from './threads.js'
 import { setIds } from './trace/ids.js'
 import { createPolicy } from './trace/passage.js'
 import { alwaysOn, createSampler, isSamplerName, rootStateOf } from './trace/sampler.js'
@@ -141,9 +143,12 @@ function start(config: Config, components: Components): Started {
   const theirs = foreign?.createForeign(components, config, counters)
   const processors = theirs?.processors
   // Of several destinations the application's own exporter, else the collector is the one that is reported on.
-  const sinks = destinations(config).map((destination, at, all) =>
-    createOtlpSink(config, at === all.length - 1 && !theirs?.sink ? counters : createHealth(), destination),
-  )
+  const mailing = theirs ? undefined : handOver(config, () => core.host.started--)
+  const sinks: SpanSink[] = mailing
+    ? [mailing]
+    : destinations(config).map((destination, at, all) =>
+        createOtlpSink(config, at === all.length - 1 && !theirs?.sink ? counters : createHealth(), destination),
+      )
   if (theirs?.sink !== undefined) sinks.push(theirs.sink)
   if (components.idGenerator && foreign) setIds(foreign.idsOf(components.idGenerator))
   const console = config.exporters.includes('console') ? consoleSink() : undefined
@@ -180,6 +185,8 @@ function start(config: Config, components: Components): Started {
       },
     },
   }
+  // Components that the application gives are none of its threads'.
+  const threads = isMainThread && sinks.length > 0 && !theirs ? takeOver(config, receiver()) : undefined
   const healthNow = (): HealthReport =>
     reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
   const definitions = enabled(config)
@@ -206,13 +213,18 @@ function start(config: Config, components: Components): Started {
 
   watchExit(
     {
-      pending: () => sinks.some(sink => sink.pending()) || processors?.pending() === true,
+      pending() {
+        threads?.collect()
+        return sinks.some(sink => sink.pending()) || processors?.pending() === true
+      },
       deliver: () => Promise.all([processors?.flush(config.exitTimeoutMs), ...sinks.map(sink => sink.deliver())]),
       deliverNow(timeoutMs) {
         const until = performance.now() + timeoutMs
         for (const sink of sinks) sink.deliverNow(until - performance.now())
       },
+      made: worker => threads?.made(worker),
       lastWords() {
+        threads?.end()
         console?.flush()
         processors?.lastWords()
         for (const sink of sinks) sink.lastWords()
@@ -222,12 +234,31 @@ function start(config: Config, components: Components): Started {
     config.exitTimeoutMs,
   )
 
+  /** What comes from other threads is counted here. */
+  function receiver(): Receiver {
+    return {
+      receive(scope, span) {
+        if (!open) return
+        core.host.started++
+        for (const sink of sinks) sink.addEncoded?.(scope, span)
+      },
+      missing(spans) {
+        core.host.started += spans
+        for (const sink of sinks) sink.addMissing?.(spans)
+      },
+      flush: () => Promise.all(sinks.map(sink => sink.flush())),
+      lost: () => lostOf(counters),
+    }
+  }
+
   async function flush({ timeoutMs = FLUSH_TIMEOUT_MS }: FlushOptions = {}): Promise<FlushResult> {
     console?.flush()
-    const before = lostOf(counters)
+    threads?.collect()
+    const lost = (): number => lostOf(counters) + (mailing?.lost() ?? 0)
+    const before = lost()
     const all = Promise.all([processors?.flush(timeoutMs), ...sinks.map(sink => sink.flush())])
     if (!(await within(timeoutMs, all, true))) return 'timeout'
-    return lostOf(counters) > before ? 'failed' : 'delivered'
+    return lost() > before ? 'failed' : 'delivered'
   }
   async function shutdown(options: FlushOptions = {}): Promise<FlushResult> {
     const again = !open

@@ -29,6 +29,8 @@ import {
 } from './proto-writer.js'
 import { withResource } from './resource.js'
 
+type EncodedLimits = Pick<Limits, 'attributeCount' | 'attributeValueLength'>
+
 /** The encoded spans of one scope, which itself is `head` and `tail`. */
 interface Chunk extends Sink {
   readonly head: Uint8Array
@@ -44,11 +46,7 @@ const MAX_IDLE_BYTES = 1 << 20
  * Attributes beyond `attributeCount` of a span are dropped and counted, strings are cut to `attributeValueLength`
  * UTF-16 code units (specification/common/README.md#attribute-limits). The resource has no limits.
  */
-export function createProtoEncoder(
-  resource: Attributes,
-  limits: Pick<Limits, 'attributeCount' | 'attributeValueLength'>,
-  schemaUrl?: string,
-) {
+export function createProtoEncoder(resource: Attributes, limits: EncodedLimits, schemaUrl?: string) {
   let resourceHead = encoded(() => writeResource(resource))
   const resourceTail = encoded(() => writeText(0x1a, schemaUrl))
   const byScope = new Map<Scope, Chunk>()
@@ -92,6 +90,16 @@ export function createProtoEncoder(
       spans++
     },
 
+    /** A span that another thread has encoded. */
+    appendEncoded(scope: Scope, span: Uint8Array): void {
+      const chunk = byScope.get(scope) ?? chunkOf(scope)
+      continueAt(chunk)
+      writeBytes(span)
+      saveTo(chunk)
+      bytes += span.length
+      spans++
+    },
+
     take() {
       if (spans === 0) return undefined
       const chunks = [...byContent.values()].filter(chunk => chunk.length > 0)
@@ -131,6 +139,18 @@ export function createProtoEncoder(
     get bytes() {
       return bytes
     },
+  }
+}
+
+/** The bytes of a span as `appendEncoded` takes them, valid until the next one. Throws as `append` does. */
+export function createSpanEncoder({ attributeCount, attributeValueLength }: EncodedLimits) {
+  const sink: Sink = { bytes: Buffer.allocUnsafeSlow(MIN_CHUNK_BYTES), length: 0 }
+  return (span: EndedSpan): Uint8Array => {
+    sink.length = 0
+    continueAt(sink)
+    writeSpan(span, attributeCount, attributeValueLength)
+    saveTo(sink)
+    return sink.bytes.subarray(0, sink.length)
   }
 }
 

@@ -1,0 +1,63 @@
+/** How the spans of worker threads come to the main thread: through memory that it gives to each thread that it makes. */
+import { getEnvironmentData, isMainThread, setEnvironmentData, type Worker } from 'node:worker_threads'
+import type { Config } from './config/options.js'
+import { log } from './diagnostics/log.js'
+import { type Box, createBox } from './exporter/box.js'
+import type * as MailingOf from './mailing.js'
+import type * as ThreadsOf from './threads.js'
+
+const KEY = '@org/trace boxes'
+
+interface Offer {
+  readonly config: string
+  readonly box: Box
+}
+
+/** In the main thread: each thread that is made from now on is offered a box, and what it writes there is taken over. */
+export function takeOver(config: Config, receiver: ThreadsOf.Receiver) {
+  let text: string | undefined
+  let offered: Box[] = []
+  let threads: ThreadsOf.Threads | undefined
+  // The constructor of a worker copies this for it, and so asks the getters.
+  setEnvironmentData(KEY, {
+    get config() {
+      text ??= JSON.stringify(config)
+      return text
+    },
+    get box() {
+      const box = createBox()
+      offered.push(box)
+      return box
+    },
+  } as never)
+  return {
+    /** A worker was made. */
+    made(worker: Worker): void {
+      threads ??= load(receiver)
+      threads?.watch(worker, offered)
+      offered = []
+    },
+    /** Reads what the threads have written. */
+    collect: () => threads?.collect(),
+    /** The process ends: what has not come is counted. */
+    end: () => threads?.end(),
+  }
+}
+
+// A file of its own, as few processes make threads.
+function load(receiver: ThreadsOf.Receiver): ThreadsOf.Threads | undefined {
+  try {
+    return (require('./threads.js') as typeof ThreadsOf).createThreads(receiver)
+  } catch (error) {
+    log.once('threads', 'spans of worker threads cannot be delivered: %s', error)
+    return undefined
+  }
+}
+
+/** In a worker thread: where its spans go, if the main thread has offered a box and delivers as this one would. */
+export function handOver(config: Config, onHandedOver: () => void): MailingOf.Mailing | undefined {
+  const offer = isMainThread ? undefined : (getEnvironmentData(KEY) as Offer | undefined)
+  if (offer?.config !== JSON.stringify(config)) return undefined
+  const { createMailing } = require('./mailing.js') as typeof MailingOf
+  return createMailing(offer.box, config.limits, config.batch.maxQueueSize, onHandedOver)
+}
