@@ -4,6 +4,7 @@ import { run } from '../context/storage.js'
 import { countOperation, type Health } from '../diagnostics/health.js'
 import { log } from '../diagnostics/log.js'
 import type { EndedSpan, Scope } from '../trace/span.js'
+import { adding } from './adding.js'
 
 /** What one request carries: bytes, or what has a size as they have. */
 export interface Body {
@@ -103,34 +104,15 @@ export function createBatchQueue<B extends Body>(
   let timer: NodeJS.Timeout | undefined
   let soon: NodeJS.Immediate | undefined
 
-  function add(span: EndedSpan): void {
-    if (isFull()) return
-    try {
-      encoder.append(span)
-    } catch {
-      health.dropped.failed++
-      return
-    }
-    added()
-  }
-
-  function addEncoded(scope: Scope, span: Uint8Array): void {
-    if (isFull()) return
-    encoder.appendEncoded?.(scope, span)
-    added()
-  }
-
-  /** Counts the span that there is no room for. */
   function isFull(): boolean {
     if (readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
-      health.dropped.full++
       log.once('full', 'the queue is full: spans that end before the collector takes others are dropped and counted')
       return true
     }
     return false
   }
 
-  function added(): void {
+  function onAdded(): void {
     if (encoder.spans >= maxExportBatchSize || encoder.bytes >= MAX_BATCH_BYTES) {
       seal()
       sendSoon()
@@ -194,8 +176,7 @@ export function createBatchQueue<B extends Body>(
   }
 
   return {
-    add,
-    addEncoded,
+    ...adding(encoder, health, isFull, onAdded),
     get size() {
       return readySpans + encoder.spans
     },

@@ -3,7 +3,7 @@ import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
 import { countOperation, type Health } from '../diagnostics/health.js'
 import { log } from '../diagnostics/log.js'
-import type { EndedSpan, Scope } from '../trace/span.js'
+import { adding } from './adding.js'
 import {
   type Batch,
   type BatchOptions,
@@ -59,34 +59,15 @@ export function createSpooledQueue<S extends Segment>(
 
   const later = (fn: () => void, ms: number): NodeJS.Timeout => run(background, setTimeout, undefined, [fn, ms]).unref()
 
-  function add(span: EndedSpan): void {
-    if (isFull()) return
-    try {
-      encoder.append(span)
-    } catch {
-      health.dropped.failed++
-      return
-    }
-    added()
-  }
-
-  function addEncoded(scope: Scope, span: Uint8Array): void {
-    if (isFull()) return
-    encoder.appendEncoded?.(scope, span)
-    added()
-  }
-
-  /** Counts the span that there is no room for. */
   function isFull(): boolean {
     if (unsavedSpans + encoder.spans >= maxQueueSize || unsavedBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
-      health.dropped.full++
       log.once('full', 'the spool takes no more spans, and the queue is full: those that end now are dropped')
       return true
     }
     return false
   }
 
-  function added(): void {
+  function onAdded(): void {
     if (encoder.spans + (open?.spans ?? 0) >= maxExportBatchSize || encoder.bytes >= WRITE_BYTES) write()
     else if (writeTimer === undefined) writeTimer = later(onWriteTime, WRITE_MS)
   }
@@ -287,8 +268,7 @@ export function createSpooledQueue<S extends Segment>(
 
   sendSoon()
   return {
-    add,
-    addEncoded,
+    ...adding(encoder, health, isFull, onAdded),
     get size() {
       return encoder.spans + (open?.spans ?? 0) + sealedSpans
     },
