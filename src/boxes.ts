@@ -37,8 +37,8 @@ export function takeOver(config: Config, receiver: ThreadsOf.Receiver) {
       threads?.watch(worker, offered)
       offered = []
     },
-    /** Reads what the threads have written. */
-    collect: () => threads?.collect(),
+    /** Reads what the threads have written; true if there was room for all. */
+    collect: () => threads?.collect() ?? true,
     /** The process ends: what has not come is counted. */
     end: () => threads?.end(),
   }

@@ -13,6 +13,8 @@ export interface SpanSink {
   /** A span that ended in another thread, encoded; and so many of which nothing but their number is known. */
   addEncoded?(scope: Scope, span: Uint8Array): void
   addMissing?(spans: number): void
+  /** True if the next span would be dropped. */
+  isFull?(): boolean
   /** True if anything waits or is on its way. */
   pending(): boolean
   /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
@@ -51,6 +53,7 @@ export function createOtlpSink(config: Config, health: Health, destination: Dest
       health.ended += spans
       health.dropped.full += spans
     },
+    isFull: () => parts?.queue.isFull() ?? false,
     pending: () => parts?.queue.pending() ?? false,
     flush: async () => parts?.queue.flush(),
     deliver: async () => {

@@ -214,13 +214,15 @@ function start(config: Config, components: Components): Started {
   watchExit(
     {
       pending() {
-        threads?.collect()
+        collect()
         return sinks.some(sink => sink.pending()) || processors?.pending() === true
       },
       deliver: () => Promise.all([processors?.flush(config.exitTimeoutMs), ...sinks.map(sink => sink.deliver())]),
       deliverNow(timeoutMs) {
         const until = performance.now() + timeoutMs
-        for (const sink of sinks) sink.deliverNow(until - performance.now())
+        do {
+          for (const sink of sinks) sink.deliverNow(until - performance.now())
+        } while (!collect() && performance.now() < until)
       },
       made: worker => threads?.made(worker),
       lastWords() {
@@ -234,6 +236,15 @@ function start(config: Config, components: Components): Started {
     config.exitTimeoutMs,
   )
 
+  /** True if there was room for all that other threads have written. */
+  const collect = (): boolean => threads?.collect() ?? true
+
+  async function flushSinks(): Promise<void> {
+    const all = collect()
+    await Promise.all(sinks.map(sink => sink.flush()))
+    if (!all) await flushSinks()
+  }
+
   /** What comes from other threads is counted here. */
   function receiver(): Receiver {
     return {
@@ -246,6 +257,7 @@ function start(config: Config, components: Components): Started {
         core.host.started += spans
         for (const sink of sinks) sink.addMissing?.(spans)
       },
+      hasRoom: () => sinks.some(sink => sink.isFull?.() === false),
       flush: () => Promise.all(sinks.map(sink => sink.flush())),
       lost: () => lostOf(counters),
     }
@@ -253,10 +265,9 @@ function start(config: Config, components: Components): Started {
 
   async function flush({ timeoutMs = FLUSH_TIMEOUT_MS }: FlushOptions = {}): Promise<FlushResult> {
     console?.flush()
-    threads?.collect()
     const lost = (): number => lostOf(counters) + (mailing?.lost() ?? 0)
     const before = lost()
-    const all = Promise.all([processors?.flush(timeoutMs), ...sinks.map(sink => sink.flush())])
+    const all = Promise.all([processors?.flush(timeoutMs), flushSinks()])
     if (!(await within(timeoutMs, all, true))) return 'timeout'
     return lost() > before ? 'failed' : 'delivered'
   }

@@ -8,6 +8,7 @@ import type { Scope } from './trace/span.js'
 
 export interface Receiver {
   receive(scope: Scope, span: Uint8Array): void
+  hasRoom(): boolean
   /** So many spans ended in a thread, and never came. */
   missing(spans: number): void
   flush(): Promise<unknown>
@@ -19,19 +20,21 @@ export interface Receiver {
 export const SCOPE = -1
 
 const READ_MS = 100
+// While there is more than room for it.
+const READ_ON_MS = 10
 // By then a thread that is traced has begun to write.
 const UNUSED_MS = 30_000
 
 export interface Threads {
   /** Of a worker that was made, and the boxes that were offered until then. */
   watch(worker: Worker, boxes: Box[]): void
-  /** Reads what there is. */
-  collect(): void
+  /** Reads what there is, and room for; true if that was all. */
+  collect(): boolean
   /** The process ends: counts what has not come, as it never will. */
   end(): void
 }
 
-export function createThreads({ receive, missing, flush, lost }: Receiver): Threads {
+export function createThreads({ receive, hasRoom, missing, flush, lost }: Receiver): Threads {
   const open = new Set<ReturnType<typeof follow>>()
   const workers = new Map<number, Worker>()
   let timer: NodeJS.Timeout | undefined
@@ -43,16 +46,22 @@ export function createThreads({ receive, missing, flush, lost }: Receiver): Thre
     let spans = 0
     let flushing = 0
 
-    function read(): void {
-      reader.read((kind, record) => {
-        if (kind === SCOPE) scopes.push(JSON.parse(Buffer.from(record).toString()))
-        else {
-          spans++
-          receive(scopes[kind] as Scope, record)
-        }
-      })
+    function take(kind: number, record: Uint8Array): void {
+      if (kind === SCOPE) scopes.push(JSON.parse(Buffer.from(record).toString()))
+      else {
+        spans++
+        receive(scopes[kind] as Scope, record)
+      }
+    }
+
+    function read(): boolean {
       const asked = reader.asked()
-      if (asked === undefined || asked <= flushing) return
+      if (!reader.read(take, hasRoom)) return false
+      if (asked !== undefined && asked > flushing) flushFor(asked)
+      return true
+    }
+
+    function flushFor(asked: number): void {
       flushing = asked
       flush().then(() => {
         reader.setLost(lost())
@@ -67,9 +76,7 @@ export function createThreads({ receive, missing, flush, lost }: Receiver): Thre
         const owner = reader.owner()
         if (owner === 0) return performance.now() - sinceMs > UNUSED_MS && reader.close()
         // A worker that has ended says so by this number.
-        if (workers.get(owner)?.threadId !== -1) return false
-        workers.delete(owner)
-        return true
+        return workers.get(owner)?.threadId === -1
       },
       countMissing(): void {
         const left = reader.ended() - spans
@@ -79,26 +86,36 @@ export function createThreads({ receive, missing, flush, lost }: Receiver): Thre
     }
   }
 
-  function collect(): void {
+  function collect(): boolean {
+    let all = true
     for (const each of open) {
       // In this order: what it has written before its end is there.
       const isOver = each.isOver()
-      each.read()
-      if (!isOver) continue
-      each.countMissing()
-      open.delete(each)
+      if (!each.read()) all = false
+      else if (isOver) {
+        each.countMissing()
+        open.delete(each)
+      }
     }
-    if (open.size > 0) return
-    clearInterval(timer)
+    return all
+  }
+
+  function schedule(ms: number): void {
+    timer = run(suppressed(ROOT), setTimeout, undefined, [onTime, ms]).unref()
+  }
+
+  function onTime(): void {
     timer = undefined
-    workers.clear()
+    const all = collect()
+    if (open.size > 0) schedule(all ? READ_MS : READ_ON_MS)
+    else workers.clear()
   }
 
   return {
     watch(worker, boxes) {
       for (const box of boxes) open.add(follow(box))
       workers.set(worker.threadId, worker)
-      timer ??= run(suppressed(ROOT), setInterval, undefined, [collect, READ_MS]).unref()
+      if (timer === undefined) schedule(READ_MS)
     },
     collect,
     end() {

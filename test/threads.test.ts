@@ -128,6 +128,47 @@ test('what did not fit and was never read is counted', async () => {
   await collector.close()
 })
 
+test('threads that end more spans in a moment than the main thread has room for', async () => {
+  await delivers(
+    `${TRACER}
+    const { Worker, isMainThread } = require('worker_threads')
+    if (isMainThread) for (let i = 0; i < 2; i++) new Worker(__filename)
+    else for (let i = 0; i < 3000; i++) tracer.startSpan('work').end()`,
+    { work: 6000 },
+    {},
+  )
+})
+
+test('threads that are terminated at any moment leave a whole number of spans, and the others are counted', async () => {
+  const collector = await createCollector()
+  const code = `${TRACER}
+    const { Worker, isMainThread, workerData } = require('worker_threads')
+    if (isMainThread) (async () => {
+      for (let i = 0; i < 20; i++) {
+        const worker = new Worker(__filename, { workerData: i })
+        await new Promise(resolve => worker.once('message', resolve))
+        for (const until = performance.now() + Math.random() * 5; performance.now() < until;);
+        await worker.terminate()
+      }
+    })()
+    else for (let i = 0; ; i++) {
+      tracer.startSpan('work', { attributes: { worker: workerData, i } }).end()
+      if (i === 0) require('worker_threads').parentPort.postMessage('begun')
+    }`
+  const ended = await runApp({ code, collector, env: { OTEL_LOG_LEVEL: 'info', OTEL_BSP_MAX_QUEUE_SIZE: '100000' } })
+  const spans = collector.spans()
+  for (let worker = 0; worker < 20; worker++) {
+    const own = spans.filter(({ attributes }) => attributes.worker === worker).map(({ attributes }) => attributes.i)
+    assert.ok(own.length > 0)
+    assert.deepEqual(own, [...own.keys()])
+  }
+  const health = JSON.parse(/health: (.*)/.exec(ended.stderr)?.[1] ?? '')
+  const lost = Number(/some were lost \((\d+) full\)/.exec(ended.stderr)?.[1] ?? 0)
+  assert.equal(health['otel.sdk.span.started'], spans.length + lost)
+  assert.equal(health['otel.sdk.exporter.span.exported'].success, spans.length)
+  await collector.close()
+})
+
 test('flush in a thread waits until the main thread has delivered', async () => {
   const collector = await createCollector()
   const code = `${TRACER}

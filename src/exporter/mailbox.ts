@@ -83,10 +83,11 @@ export function createReader(box: Box) {
     /** How many records there were, with those that were never written. */
     ended: (): number => Atomics.load(state, ENDED),
 
-    read(take: (kind: number, record: Uint8Array) => void): void {
+    /** Reads as long as there is `hasRoom`; true if there was for all. */
+    read(take: (kind: number, record: Uint8Array) => void, hasRoom: () => boolean): boolean {
       const tail = Atomics.load(state, TAIL)
-      if (head === tail) return
-      while (head !== tail) {
+      if (head === tail) return true
+      while (head !== tail && hasRoom()) {
         const length = numbers[(head & PAGE) >> 2] as number
         const kind = numbers[((head + 4) & PAGE) >> 2] as number
         const at = (head + RECORD) & PAGE
@@ -99,6 +100,7 @@ export function createReader(box: Box) {
       }
       Atomics.store(state, HEAD, head)
       Atomics.notify(state, HEAD)
+      return head === tail
     },
 
     /** The number of the last request to flush, if it has not been done. */

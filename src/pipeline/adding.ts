@@ -1,19 +1,25 @@
 /** What queues of encoded spans have in common: how a span gets into them. */
 import type { Health } from '../diagnostics/health.js'
+import { log } from '../diagnostics/log.js'
 import type { EndedSpan, Scope } from '../trace/span.js'
 import type { Body, Encoder } from './batch.js'
 
-/** `isFull`: a span has no room and is counted as dropped; `onAdded`: one waits. */
+/** `fullWords`: what is said once, when a span has no room and is dropped; `onAdded`: one waits. */
 export function adding<B extends Body>(
   encoder: Pick<Encoder<B>, 'append' | 'appendEncoded'>,
   health: Health,
   isFull: () => boolean,
+  fullWords: string,
   onAdded: () => void,
 ) {
+  const drop = (): void => {
+    health.dropped.full++
+    log.once('full', fullWords)
+  }
   return {
     add(span: EndedSpan): void {
       if (isFull()) {
-        health.dropped.full++
+        drop()
         return
       }
       try {
@@ -27,7 +33,7 @@ export function adding<B extends Body>(
 
     addEncoded(scope: Scope, span: Uint8Array): void {
       if (isFull()) {
-        health.dropped.full++
+        drop()
         return
       }
       encoder.appendEncoded?.(scope, span)

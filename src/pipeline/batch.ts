@@ -2,7 +2,6 @@
 import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
 import { countOperation, type Health } from '../diagnostics/health.js'
-import { log } from '../diagnostics/log.js'
 import type { EndedSpan, Scope } from '../trace/span.js'
 import { adding } from './adding.js'
 
@@ -57,6 +56,8 @@ export interface BatchQueue<B extends Body = Uint8Array> {
   add(span: EndedSpan): void
   /** A span that another thread has encoded. */
   addEncoded(scope: Scope, span: Uint8Array): void
+  /** True if the next span would be dropped. */
+  isFull(): boolean
   /** True if anything waits or is on its way. */
   pending(): boolean
   /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
@@ -87,6 +88,8 @@ export function outcomeOf(result: 'sent' | 'refused' | object): string | undefin
   return result === 'refused' ? 'refused' : 'unreachable'
 }
 
+const FULL = 'the queue is full: spans that end before the collector takes others are dropped and counted'
+
 export function createBatchQueue<B extends Body>(
   encoder: Omit<Encoder<B>, 'join'>,
   deliver: Deliver<B>,
@@ -104,13 +107,8 @@ export function createBatchQueue<B extends Body>(
   let timer: NodeJS.Timeout | undefined
   let soon: NodeJS.Immediate | undefined
 
-  function isFull(): boolean {
-    if (readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
-      log.once('full', 'the queue is full: spans that end before the collector takes others are dropped and counted')
-      return true
-    }
-    return false
-  }
+  const isFull = (): boolean =>
+    readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES
 
   function onAdded(): void {
     if (encoder.spans >= maxExportBatchSize || encoder.bytes >= MAX_BATCH_BYTES) {
@@ -176,7 +174,8 @@ export function createBatchQueue<B extends Body>(
   }
 
   return {
-    ...adding(encoder, health, isFull, onAdded),
+    ...adding(encoder, health, isFull, FULL, onAdded),
+    isFull,
     get size() {
       return readySpans + encoder.spans
     },

@@ -31,6 +31,8 @@ const MAX_KEPT_BYTES = 4 * 1024 * 1024
 const RETRY_MS = 5000
 const ADOPT_MS = 30_000
 
+const FULL = 'the spool takes no more spans, and the queue is full: those that end now are dropped'
+
 export function createSpooledQueue<S extends Segment>(
   encoder: Encoder,
   deliver: Deliver,
@@ -59,13 +61,8 @@ export function createSpooledQueue<S extends Segment>(
 
   const later = (fn: () => void, ms: number): NodeJS.Timeout => run(background, setTimeout, undefined, [fn, ms]).unref()
 
-  function isFull(): boolean {
-    if (unsavedSpans + encoder.spans >= maxQueueSize || unsavedBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
-      log.once('full', 'the spool takes no more spans, and the queue is full: those that end now are dropped')
-      return true
-    }
-    return false
-  }
+  const isFull = (): boolean =>
+    unsavedSpans + encoder.spans >= maxQueueSize || unsavedBytes + encoder.bytes >= MAX_QUEUE_BYTES
 
   function onAdded(): void {
     if (encoder.spans + (open?.spans ?? 0) >= maxExportBatchSize || encoder.bytes >= WRITE_BYTES) write()
@@ -268,7 +265,8 @@ export function createSpooledQueue<S extends Segment>(
 
   sendSoon()
   return {
-    ...adding(encoder, health, isFull, onAdded),
+    ...adding(encoder, health, isFull, FULL, onAdded),
+    isFull,
     get size() {
       return encoder.spans + (open?.spans ?? 0) + sealedSpans
     },
