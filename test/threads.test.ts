@@ -250,10 +250,18 @@ for (const [version, library] of Object.entries({ 9: older('workerpool', 9), 10:
       if (isMainThread) (async () => {
         const pool = workerpool.pool(__filename, { workerType: 'thread', maxWorkers: 2 })
         await Promise.all([...Array(20).keys()].map(i => pool.exec('work', [i])))
+        // What takes too long is terminated, and its thread with it.
+        await pool.exec('hang').timeout(200).catch(error => console.log(error.name))
         await pool.terminate(true)
       })()
-      else workerpool.worker({ work: i => tracer.startSpan('own ' + i).end() })`,
-      { own: 20, 'exec work': 20 },
+      else workerpool.worker({
+        work: i => tracer.startSpan('own ' + i).end(),
+        hang() {
+          tracer.startSpan('hung').end()
+          for (;;);
+        },
+      })`,
+      { own: 20, 'exec work': 20, hung: 1 },
     )
   })
 }
