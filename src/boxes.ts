@@ -1,8 +1,8 @@
 /** How the spans of worker threads come to the main thread: through memory that it gives to each thread that it makes. */
-import { getEnvironmentData, isMainThread, setEnvironmentData, type Worker } from 'node:worker_threads'
+import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from 'node:worker_threads'
 import type { Config } from './config/options.js'
 import { log } from './diagnostics/log.js'
-import { type Box, createBox } from './exporter/box.js'
+import { type Box, claimBox, createBox } from './exporter/box.js'
 import type * as MailingOf from './mailing.js'
 import type * as ThreadsOf from './threads.js'
 
@@ -54,10 +54,36 @@ function load(receiver: ThreadsOf.Receiver): ThreadsOf.Threads | undefined {
   }
 }
 
-/** In a worker thread: where its spans go, if the main thread has offered a box and delivers as this one would. */
+/**
+ * In a worker thread: where its spans go, if the main thread has offered a box and delivers as this one would. A thread that
+ * is not traced passes its own box on to those that it makes.
+ */
 export function handOver(config: Config, onHandedOver: () => void): MailingOf.Mailing | undefined {
   const offer = isMainThread ? undefined : (getEnvironmentData(KEY) as Offer | undefined)
-  if (offer?.config !== JSON.stringify(config)) return undefined
-  const { createMailing } = require('./mailing.js') as typeof MailingOf
-  return createMailing(offer.box, config.limits, config.batch.maxQueueSize, onHandedOver)
+  if (offer?.config !== JSON.stringify(config) || !claimBox(offer.box, threadId)) return undefined
+  let mailing: MailingOf.Mailing | undefined
+  return {
+    add(span) {
+      mailing ??= loadMailing(offer.box, config, onHandedOver)
+      mailing?.add(span)
+    },
+    pending: () => mailing?.pending() ?? false,
+    flush: async () => mailing?.flush(),
+    deliver: async () => mailing?.deliver(),
+    deliverNow: timeoutMs => mailing?.deliverNow(timeoutMs),
+    state: () => mailing?.state() ?? { size: 0, inFlight: 0 },
+    lastWords() {},
+    lost: () => mailing?.lost() ?? 0,
+  }
+}
+
+// A file of its own, as a thread that makes no spans does not need it.
+function loadMailing(box: Box, { limits, batch }: Config, onHandedOver: () => void): MailingOf.Mailing | undefined {
+  try {
+    const { createMailing } = require('./mailing.js') as typeof MailingOf
+    return createMailing(box, limits, batch.maxQueueSize, onHandedOver)
+  } catch (error) {
+    log.once('delivery', 'spans cannot be delivered: %s', error)
+    return undefined
+  }
 }

@@ -1,5 +1,4 @@
 /** In a worker thread: ended spans are written into memory that the main thread reads, which delivers them with its own. */
-import { threadId } from 'node:worker_threads'
 import { log } from './diagnostics/log.js'
 import type { Box } from './exporter/box.js'
 import { createWriter, MAX_RECORD_BYTES } from './exporter/mailbox.js'
@@ -22,19 +21,9 @@ export interface Mailing extends SpanSink {
 const POLL_MS = 20
 const MAX_WAITING_BYTES = 32 * 1024 * 1024
 
-/**
- * What has no room, as the main thread is busy, waits here, up to `maxQueueSize`. `onHandedOver`: the span is counted there.
- * Undefined if the box is not for this thread, as one that is not traced passes on its own to those that it makes.
- */
-export function createMailing(
-  box: Box,
-  limits: Limits,
-  maxQueueSize: number,
-  onHandedOver: () => void,
-): Mailing | undefined {
-  const own = createWriter(box, threadId)
-  if (own === undefined) return undefined
-  const writer = own
+/** What has no room, as the main thread is busy, waits here, up to `maxQueueSize`. `onHandedOver`: the span is counted there. */
+export function createMailing(box: Box, limits: Limits, maxQueueSize: number, onHandedOver: () => void): Mailing {
+  const writer = createWriter(box)
   const encode = createSpanEncoder(limits)
   const numbers = new Map<Scope, number>()
   let waiting: Record[] = []

@@ -98,10 +98,7 @@ export function init(options?: Options): Running {
   return startOnce(options)
 }
 
-/**
- * Counters of what happened to the spans of this thread, as they are now; those of its worker threads are among them, once
- * it has them. Never throws.
- */
+/** Counters of what happened to the spans of this thread and of those that came from its workers. Never throws. */
 export const health = (): HealthReport => (globals[KEY] ?? nothing).health()
 
 // What there is to tell apart comes from code only.

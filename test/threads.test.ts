@@ -257,7 +257,7 @@ for (const [version, library] of Object.entries({ 9: older('workerpool', 9), 10:
       else workerpool.worker({
         work: i => tracer.startSpan('own ' + i).end(),
         hang() {
-          tracer.startSpan('hung').end()
+          tracer.startSpan('hung', { root: true }).end()
           for (;;);
         },
       })`,

@@ -1,9 +1,8 @@
 /** Memory that two threads share: one writes records, the other reads them, also after the first was ended within a record. */
-import { type Box, RING_BYTES, STATE_WORDS } from './box.js'
+import { type Box, OWNER, RING_BYTES, STATE_WORDS } from './box.js'
 
-// Int32: the thread that writes, how many records it had, where they begin and end as running totals modulo 2^32, up to which
-// request the reader has flushed, which one was made last, and what was lost of all that the reader has.
-const OWNER = 0
+// Int32: beside the thread that writes, how many records it had, where they begin and end as running totals modulo 2^32, which
+// request to flush was made last, which one the reader has done, and what was lost of all that it has.
 const ENDED = 1
 const HEAD = 2
 const TAIL = 3
@@ -26,10 +25,9 @@ function viewsOf(box: Box) {
   return { state, bytes: new Uint8Array(box.ring), numbers: new Int32Array(box.ring) }
 }
 
-/** For the thread that writes; undefined if the box is another's, or the reader waits for nobody any more. */
-export function createWriter(box: Box, threadId: number) {
+/** For the thread whose box it is. */
+export function createWriter(box: Box) {
   const { state, bytes, numbers } = viewsOf(box)
-  if (Atomics.compareExchange(state, OWNER, 0, threadId) !== 0) return undefined
   let tail = 0
 
   return {
@@ -67,8 +65,6 @@ export function createWriter(box: Box, threadId: number) {
     lost: (): number => Atomics.load(state, LOST),
   }
 }
-
-export type Writer = NonNullable<ReturnType<typeof createWriter>>
 
 /** For the thread that reads. */
 export function createReader(box: Box) {
