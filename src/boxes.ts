@@ -1,9 +1,11 @@
 /** How the spans of worker threads come to the main thread: through memory that it gives to each thread that it makes. */
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from 'node:worker_threads'
 import type { Config } from './config/options.js'
+import { type Health, lostOf } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { type Box, claimBox, createBox } from './exporter/box.js'
 import type * as MailingOf from './mailing.js'
+import type { SpanSink } from './otlp.js'
 import type * as ThreadsOf from './threads.js'
 
 const KEY = '@org/trace boxes'
@@ -12,6 +14,27 @@ interface Offer {
   readonly config: string
   readonly box: Box
 }
+
+/** What comes from other threads is counted with what ends here, as long as that is. */
+export const receiving = (
+  sinks: readonly SpanSink[],
+  host: { started: number },
+  isOpen: () => boolean,
+  counters: Health,
+): ThreadsOf.Receiver => ({
+  receive(scope, span) {
+    if (!isOpen()) return
+    host.started++
+    for (const sink of sinks) sink.addEncoded?.(scope, span)
+  },
+  hasRoom: () => sinks.some(sink => sink.isFull?.() === false),
+  missing(spans) {
+    host.started += spans
+    for (const sink of sinks) sink.addMissing?.(spans)
+  },
+  flush: () => Promise.all(sinks.map(sink => sink.flush())),
+  lost: () => lostOf(counters),
+})
 
 /** In the main thread: each thread that is made from now on is offered a box, and what it writes there is taken over. */
 export function takeOver(config: Config, receiver: ThreadsOf.Receiver) {

@@ -52,6 +52,8 @@ export function observeHealth(
 
 function observe(provider: MeterProvider, report: () => HealthReport, health: Health, exporter: Attributes): void {
   const meter = provider.getMeter('@org/trace', version)
+  // A provider may be no more than what its application needs.
+  if (typeof meter?.createObservableCounter !== 'function' || typeof meter.createHistogram !== 'function') return
   const span = (description: string): Options => ({ unit: '{span}', description })
   const counter = (name: string, description: string, callback: Observe): void =>
     meter.createObservableCounter(name, span(description)).addCallback(callback)

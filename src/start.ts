@@ -1,14 +1,14 @@
 /** Builds every part from a Config and joins them. */
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
-import { handOver, takeOver } from './boxes.js'
+import { handOver, receiving, takeOver } from './boxes.js'
 import type * as ComponentsOf from './components.js'
 import type { Components, Options } from './components.js'
 import { environment, loadConfig } from './config/load.js'
 import type { Config } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
 import { contextManager, setBase } from './context/storage.js'
-import { createHealth, type Health, type HealthReport, reportOf } from './diagnostics/health.js'
+import { createHealth, type HealthReport, lostOf, reportOf } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { watchExit } from './exit.js'
 import type * as ConsoleExporter from './exporter/console.js'
@@ -25,8 +25,7 @@ import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
 import type * as RemoteSampling from './remote-sampling.js'
-import type * as Sampling from './sampling/index.js'
-import type { Receiver } from './threads.js'
+import type * as Samplers from './sampling/index.js'
 import { setIds } from './trace/ids.js'
 import { createPolicy } from './trace/passage.js'
 import { alwaysOn, createSampler, isSamplerName, rootStateOf } from './trace/sampler.js'
@@ -60,8 +59,6 @@ const nothing: Started = {
 }
 
 const FLUSH_TIMEOUT_MS = 30_000
-
-const lostOf = ({ dropped }: Health): number => Object.values(dropped).reduce((sum, spans) => sum + spans, 0)
 
 interface Started extends Making {
   readonly running: Running
@@ -154,19 +151,16 @@ function start(config: Config, components: Components): Started {
   const console = config.exporters.includes('console') ? consoleSink() : undefined
   // Lambda freezes the process as soon as the invocation has its answer.
   const freezes = environment.AWS_LAMBDA_FUNCTION_NAME !== undefined
-  const { name, ratio } = config.sampler
-  const remote = name.endsWith('jaeger_remote') && !components.sampler ? remoteSampler(config) : undefined
+  const { stopSampling, ...sampling } = samplingOf(config, components)
   let open = true
   const core: TracerCore = {
     propagator,
-    sampler: isSamplerName(name) ? createSampler({ name, ratio }) : alwaysOn,
-    rootState: rootStateOf(config.sampler),
-    decider: (components.sampler as TracerCore['decider']) ?? (name === 'traceidratio' ? traceIdRatio(ratio) : remote),
+    ...sampling,
     isLinked: createPolicy(config.async),
     host: {
       limits: config.limits,
       started: 0,
-      onStart: processors?.onStart,
+      onStart: processors && ((span, parent) => open && processors.onStart(span, parent)),
       onEnding: processors?.onEnding,
       onEnd(span) {
         if (!open) {
@@ -186,7 +180,13 @@ function start(config: Config, components: Components): Started {
     },
   }
   // Components that the application gives are none of its threads'.
-  const threads = isMainThread && sinks.length > 0 && !theirs ? takeOver(config, receiver()) : undefined
+  const threads =
+    isMainThread && sinks.length > 0 && !theirs
+      ? takeOver(
+          config,
+          receiving(sinks, core.host, () => open, counters),
+        )
+      : undefined
   const healthNow = (): HealthReport =>
     reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
   const definitions = enabled(config)
@@ -245,24 +245,6 @@ function start(config: Config, components: Components): Started {
     if (!all) await flushSinks()
   }
 
-  /** What comes from other threads is counted here. */
-  function receiver(): Receiver {
-    return {
-      receive(scope, span) {
-        if (!open) return
-        core.host.started++
-        for (const sink of sinks) sink.addEncoded?.(scope, span)
-      },
-      missing(spans) {
-        core.host.started += spans
-        for (const sink of sinks) sink.addMissing?.(spans)
-      },
-      hasRoom: () => sinks.some(sink => sink.isFull?.() === false),
-      flush: () => Promise.all(sinks.map(sink => sink.flush())),
-      lost: () => lostOf(counters),
-    }
-  }
-
   async function flush({ timeoutMs = FLUSH_TIMEOUT_MS }: FlushOptions = {}): Promise<FlushResult> {
     console?.flush()
     const lost = (): number => lostOf(counters) + (mailing?.lost() ?? 0)
@@ -274,7 +256,7 @@ function start(config: Config, components: Components): Started {
   async function shutdown(options: FlushOptions = {}): Promise<FlushResult> {
     const again = !open
     open = false
-    remote?.shutdown()
+    stopSampling?.()
     const result = await flush(options)
     if (again) return result
     const { timeoutMs = FLUSH_TIMEOUT_MS } = options
@@ -301,11 +283,24 @@ function enabled({ enabledInstrumentations: only, disabledInstrumentations: with
   return instrumentations.filter(({ name }) => (only?.includes(name) ?? true) && !without.includes(name))
 }
 
-// Files of their own: the other samplers decide by parent and trace id alone.
-const traceIdRatio = (ratio: number): ReturnType<typeof Sampling.createTraceIdRatio> =>
-  (require('./sampling/index.js') as typeof Sampling).createTraceIdRatio(ratio)
-const remoteSampler = (config: Config): ReturnType<typeof RemoteSampling.createRemoteSampler> =>
-  (require('./remote-sampling.js') as typeof RemoteSampling).createRemoteSampler(config)
+interface Sampling extends Pick<TracerCore, 'sampler' | 'rootState' | 'decider'> {
+  readonly stopSampling?: () => void
+}
+
+/** The application's own sampler, else the configured one; those that decide by more than parent and trace id are files of their own. */
+function samplingOf({ sampler, ...config }: Config, components: Components): Sampling {
+  const { name, ratio } = sampler
+  const own = components.sampler as TracerCore['decider']
+  if (own !== undefined) return { sampler: alwaysOn, decider: own }
+  if (isSamplerName(name)) return { sampler: createSampler({ name, ratio }), rootState: rootStateOf(sampler) }
+  if (name === 'traceidratio') {
+    const { createTraceIdRatio } = require('./sampling/index.js') as typeof Samplers
+    return { sampler: alwaysOn, decider: createTraceIdRatio(ratio) }
+  }
+  const { createRemoteSampler } = require('./remote-sampling.js') as typeof RemoteSampling
+  const remote = createRemoteSampler({ sampler, ...config })
+  return { sampler: alwaysOn, decider: remote, stopSampling: () => remote.shutdown() }
+}
 
 // A file of its own, that few applications load: the properties of Unicode that it knows cost 1 ms.
 function consoleSink(): ReturnType<typeof ConsoleExporter.createConsoleSink> {

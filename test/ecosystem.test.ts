@@ -343,16 +343,16 @@ test('a flush that takes too long, and one that fails, say so', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = silent.address() as { port: number }
-  const app = (url: string) =>
+  const app = (url: string, timeoutMs: number) =>
     runApp({
       preload: 'none',
-      env: { OTEL_EXPORTER_OTLP_ENDPOINT: url, TRACE_EXIT_TIMEOUT_MS: '50', OTEL_EXPORTER_OTLP_TIMEOUT: '500' },
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: url, TRACE_EXIT_TIMEOUT_MS: '50', OTEL_EXPORTER_OTLP_TIMEOUT: '20000' },
       code: `${sdk2}
       const running = require('@org/trace').init()
       ${WORK}
-      running.flush({ timeoutMs: 100 }).then(result => { console.log(result); process.exit() })`,
+      running.flush({ timeoutMs: ${timeoutMs} }).then(result => { console.log(result); process.exit() })`,
     })
-  const [late, refused] = await Promise.all([app(`http://127.0.0.1:${port}`), refusing()])
+  const [late, refused] = await Promise.all([app(`http://127.0.0.1:${port}`, 100), refusing()])
   silent.close().closeAllConnections()
   assert.deepEqual([late.stdout, refused.stdout], ['timeout\n', 'failed\n'])
 
@@ -362,7 +362,7 @@ test('a flush that takes too long, and one that fails, say so', async () => {
       '127.0.0.1',
     )
     await once(server, 'listening')
-    const ended = await app(`http://127.0.0.1:${(server.address() as { port: number }).port}`)
+    const ended = await app(`http://127.0.0.1:${(server.address() as { port: number }).port}`, 20_000)
     server.close()
     return ended
   }

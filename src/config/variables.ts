@@ -48,7 +48,7 @@ const recognised: readonly (readonly [names: readonly string[], level: Level | u
   [family('OTEL_METRIC', '_EXPORT_INTERVAL _EXPORT_TIMEOUT S_EXEMPLAR_FILTER'), 'debug', OTHER_SIGNAL],
   [family('OTEL_BLRP_', 'SCHEDULE_DELAY EXPORT_TIMEOUT MAX_QUEUE_SIZE MAX_EXPORT_BATCH_SIZE'), 'debug', OTHER_SIGNAL],
   [family('OTEL_LOGRECORD_', 'ATTRIBUTE_VALUE_LENGTH_LIMIT ATTRIBUTE_COUNT_LIMIT'), 'debug', OTHER_SIGNAL],
-  [['OTEL_NODE_RESOURCE_DETECTORS', 'OTEL_NODE_EXPERIMENTAL_SDK_METRICS'], 'debug', 'is not used'],
+  [['OTEL_NODE_EXPERIMENTAL_SDK_METRICS'], 'debug', 'is not used: health() has these counters'],
   [
     ['OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT'],
     'debug',

@@ -48,9 +48,13 @@ const WITHIN_MS = 200
 
 /**
  * The configured attributes win over the detected ones, whatever detectors there are, and the service name over both. To
- * ask others takes at most 200 ms altogether.
+ * ask others takes at most `withinMs` altogether.
  */
-export function detectResource(options: ResourceOptions, surroundings: Surroundings): Detected {
+export function detectResource(
+  options: ResourceOptions,
+  surroundings: Surroundings,
+  withinMs: number = WITHIN_MS,
+): Detected {
   const { resourceDetectors: names } = options
   const findings = Object.keys(DETECTORS)
     .filter(name => names.includes('all') || names.includes(name))
@@ -59,7 +63,7 @@ export function detectResource(options: ResourceOptions, surroundings: Surroundi
   const known = findings.map(({ attributes }) => attributes)
   const attributes = resourceOf(options, known)
   if (!findings.some(({ more }) => more !== undefined)) return { attributes, whole: undefined }
-  const whole = asked(options, findings).catch(error => {
+  const whole = asked(options, findings, withinMs).catch(error => {
     log.debug('no metadata server was asked: %s', error)
     return attributes
   })
@@ -75,10 +79,10 @@ function found(name: string, surroundings: Surroundings): Finding | undefined {
   }
 }
 
-async function asked(options: ResourceOptions, findings: readonly Finding[]): Promise<Attributes> {
+async function asked(options: ResourceOptions, findings: readonly Finding[], withinMs: number): Promise<Attributes> {
   // A file of its own, as most machines are not in a cloud.
   const { createAsk } = require('./metadata.js') as typeof Metadata
-  const ask = createAsk(performance.now() + WITHIN_MS)
+  const ask = createAsk(performance.now() + withinMs)
   const known = findings.map(async ({ attributes, more }) => ({ ...attributes, ...(await answered(more, ask)) }))
   return resourceOf(options, await Promise.all(known))
 }

@@ -8,7 +8,16 @@ import { headerGetter, headerSetter, lowerCaseGetter } from '../propagation/head
 import { type Decision, decide, leftOut, type Prospect } from './decide.js'
 import { page, TRACE_ID_BYTES } from './ids.js'
 import type { OpenCall, Operation, Settled } from './operation.js'
-import { identityOf, type Scope, Span, type SpanDraft, type SpanIdentity, type TracedSpan } from './span.js'
+import {
+  DEFERRED,
+  identityOf,
+  NonRecordingSpan,
+  type Scope,
+  Span,
+  type SpanDraft,
+  type SpanIdentity,
+  type TracedSpan,
+} from './span.js'
 import { drawIds, started, startSpan, type TracerCore } from './tracer.js'
 import { UnsampledRoot } from './unsampled-root.js'
 
@@ -205,8 +214,7 @@ export function begin<M extends object>(
     if (!decision.recorded) context = withSpan(context, leftOut(decision, prospect))
   }
   if (decision === undefined ? left || !core.sampler(parent, bytes, idAt - TRACE_ID_BYTES) : !decision.recorded) {
-    const unknown = parent === undefined && decision === undefined
-    const inherited = unknown ? withSpan(context, new UnsampledRoot(bytes, idAt)) : context
+    const inherited = decision === undefined ? undecided(context, parent, bytes, idAt) : context
     if (!left) inject(core, operation, call, inherited, guard)
     if (!hidden && (inherited === caller || operation.inside === 'none')) return undefined
     const within = hidden ? suppressed(inherited) : inherited
@@ -222,6 +230,14 @@ export function begin<M extends object>(
   const own = withSpan(context, span)
   inject(core, operation, call, own, guard)
   return new Opened(core, span, hidden ? suppressed(own) : own, caller, operation, call, guard)
+}
+
+/** Where the decision not to sample was made here, what runs inside is told so. */
+function undecided(context: Context, parent: SpanIdentity | undefined, bytes: Buffer, idAt: number): Context {
+  if (parent === undefined) return withSpan(context, new UnsampledRoot(bytes, idAt))
+  if ((parent.traceFlags & DEFERRED) === 0) return context
+  const { traceId, spanId, traceFlags, traceState } = parent
+  return withSpan(context, new NonRecordingSpan(traceId, spanId, traceFlags & ~DEFERRED, traceState, true))
 }
 
 function drafted<M extends object>(operation: Operation<M>, call: M, guard: Guard): SpanDraft | undefined {

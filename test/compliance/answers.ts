@@ -369,30 +369,30 @@ export const answers: Readonly<Record<string, Answer>> = {
     'Event attributes mapping to Annotations',
   ),
   'Exporters / Zipkin / Integer microseconds in timestamps': yes(ZIPKIN, 'Integer microseconds in timestamps'),
-  'SDK Self-Observability / Span metrics / `otel.sdk.span.started`': yes(HEALTH, '`otel.sdk.span.started`'),
-  'SDK Self-Observability / Span metrics / `otel.sdk.span.live`': yes(HEALTH, '`otel.sdk.span.live`'),
+  'SDK Self-Observability / Span metrics / `otel.sdk.span.started`': yes(HEALTH, 'otel.sdk.span.started'),
+  'SDK Self-Observability / Span metrics / `otel.sdk.span.live`': yes(HEALTH, 'otel.sdk.span.live'),
   'SDK Self-Observability / Span metrics / `otel.sdk.processor.span.queue.size`': yes(
     HEALTH,
-    '`otel.sdk.processor.span.queue.size`',
+    'otel.sdk.processor.span.queue.size',
   ),
   'SDK Self-Observability / Span metrics / `otel.sdk.processor.span.queue.capacity`': yes(
     HEALTH,
-    '`otel.sdk.processor.span.queue.capacity`',
+    'otel.sdk.processor.span.queue.capacity',
   ),
   'SDK Self-Observability / Span metrics / `otel.sdk.processor.span.processed`': yes(
     HEALTH,
-    '`otel.sdk.processor.span.processed`',
+    'otel.sdk.processor.span.processed',
   ),
   'SDK Self-Observability / Span metrics / `otel.sdk.exporter.span.inflight`': yes(
     HEALTH,
-    '`otel.sdk.exporter.span.inflight`',
+    'otel.sdk.exporter.span.inflight',
   ),
   'SDK Self-Observability / Span metrics / `otel.sdk.exporter.span.exported`': yes(
     HEALTH,
-    '`otel.sdk.exporter.span.exported`',
+    'otel.sdk.exporter.span.exported',
   ),
   'SDK Self-Observability / Shared metrics / `otel.sdk.exporter.operation.duration`': yes(
     HEALTH,
-    '`otel.sdk.exporter.operation.duration`',
+    'otel.sdk.exporter.operation.duration',
   ),
 }

@@ -6,6 +6,7 @@ import { createSpool } from '../../src/exporter/spool.js'
 import { createDecoder, type RequestModel } from '../helpers/checkers.js'
 import { type Ended, runApp } from '../helpers/child.js'
 import { type Behaviour, type Collector, type CollectorOptions, createCollector } from '../helpers/collector.js'
+import { root } from '../helpers/root.js'
 
 export interface Size {
   /** How long the application runs. */
@@ -23,11 +24,14 @@ export interface Fault {
   env?: Record<string, string>
   /** How the application ends; by default by process.exit. */
   end?: string
+  /** OpenTelemetry's own SDK makes and sends the spans, and not we: it counts none that it drops. */
+  peer?: true
 }
 
 /** A row of the table. */
 export interface Row {
   fault: string
+  peer: boolean
   ended: number
   delivered: number
   dropped: Record<string, number>
@@ -72,6 +76,14 @@ const application = ({ ms, perTick }: Size, end: string): string => `
     ${end}
   }, ${ms})`
 
+/** OpenTelemetry's SDK with its batch processor and OTLP exporter, configured by the same variables. */
+const PEER = `
+  const need = require('node:module').createRequire(${JSON.stringify(join(root, 'test/versions/otel-sdk-2/package.json'))})
+  const { BasicTracerProvider, BatchSpanProcessor } = need('@opentelemetry/sdk-trace-base')
+  const { OTLPTraceExporter } = need('@opentelemetry/exporter-trace-otlp-proto')
+  const spanProcessors = [new BatchSpanProcessor(new OTLPTraceExporter())]
+  require('@opentelemetry/api').trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors }))`
+
 export async function run(fault: Fault, size: Size): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'faults-'))
   const collectors: Collector[] = []
@@ -85,7 +97,8 @@ export async function run(fault: Fault, size: Size): Promise<Row> {
     const [from, until] = fault.away ?? [1, 1]
     if (from === 0) await first.close()
     const app = runApp({
-      code: application(size, fault.end ?? 'process.exit(0)'),
+      code: `${fault.peer ? PEER : ''}${application(size, fault.end ?? 'process.exit(0)')}`,
+      preload: fault.peer ? 'none' : 'import',
       collector: first,
       flags: ['--expose-gc'],
       timeoutMs: size.ms + 60_000,
@@ -145,16 +158,17 @@ function account(
   if (app.code !== 0) throw new Error(`ended with ${app.code ?? app.signal}: ${app.stderr}`)
   const { ended, early, late, endMs } = JSON.parse(app.stdout)
   const health = JSON.parse(/ health: (\{.*\})$/m.exec(app.stderr)?.[1] ?? '{}')
-  const { success: _, ...processed } = health['otel.sdk.processor.span.processed']
-  const { success: __, ...exported } = health['otel.sdk.exporter.span.exported']
+  const { success: _, ...processed } = health['otel.sdk.processor.span.processed'] ?? {}
+  const { success: __, ...exported } = health['otel.sdk.exporter.span.exported'] ?? {}
   const dropped = Object.fromEntries(Object.entries<number>({ ...processed, ...exported }).filter(([, n]) => n > 0))
   const delivered = new Set(names)
   const atOnce = new Set(before).size
   const again = new Set(before.filter(name => left.has(name))).size
-  const inFlight = health['otel.sdk.exporter.span.inflight']
+  const inFlight = health['otel.sdk.exporter.span.inflight'] ?? 0
   const lost = Object.values(dropped).reduce((sum, n) => sum + n, 0)
   return {
     fault: fault.name,
+    peer: fault.peer === true,
     ended,
     delivered: atOnce,
     later: delivered.size - atOnce,
@@ -237,6 +251,12 @@ export const faults = (seed: number): Fault[] => {
     { ...fault, name: `${fault.name}, spool`, spool: {}, respond: fault.respond && again(fault.respond, seed) },
   ])
 }
+
+/** The same faults for OpenTelemetry's SDK, which has no spool. */
+export const peerFaults = (seed: number): Fault[] =>
+  faults(seed)
+    .filter(({ spool }) => spool === undefined)
+    .map(fault => ({ ...fault, name: `${fault.name}, OpenTelemetry JS`, peer: true }))
 
 // A sequence begins anew for every run.
 const again = (respond: NonNullable<Fault['respond']>, seed: number): NonNullable<Fault['respond']> =>

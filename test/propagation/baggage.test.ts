@@ -153,7 +153,8 @@ describe('the limits', () => {
   })
 
   it('take time in proportion to the length', () => {
-    const start = performance.now()
+    // Of this process alone: others may be busy.
+    const start = process.cpuUsage()
     for (const part of [' ', 'a', ',', ';', '%', '%41', 'a=1,', '=', 'a;']) {
       extract(part.repeat(1e6 / part.length))
       const text = part.repeat(8000 / part.length)
@@ -161,7 +162,7 @@ describe('the limits', () => {
       for (const before of ['', 'a', 'a=', 'a=1', 'a=1;p', 'a=1;p=', 'a=1;p=1'])
         for (let i = 0; i < 20; i++) extract(`${before}${text}\x01`)
     }
-    const ms = performance.now() - start
+    const ms = process.cpuUsage(start).user / 1000
     assert.ok(ms < 2000, `${ms} ms`)
   })
 })

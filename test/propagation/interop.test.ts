@@ -101,7 +101,7 @@ for (const [name, theirs] of Object.entries(THEIRS)) {
     })
 
     it('takes time in proportion to the length', () => {
-      const start = performance.now()
+      const start = process.cpuUsage()
       for (const part of ['a', '0', '-', ':', '%', '%3A', ';', '=', 'Root=1-', ' ', ',']) {
         const long = part.repeat(2e6 / part.length)
         const short = part.repeat(1000 / part.length)
@@ -112,7 +112,7 @@ for (const [name, theirs] of Object.entries(THEIRS)) {
       }
       const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`uberctx-${i}`, 'x']))
       assert.ok(Object.keys(read(ours, many).baggage).length <= 64)
-      const ms = performance.now() - start
+      const ms = process.cpuUsage(start).user / 1000
       assert.ok(ms < 3000, `${ms} ms`)
     })
   })

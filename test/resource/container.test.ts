@@ -77,7 +77,7 @@ for (const [what, [mountinfo, id]] of Object.entries(MOUNTS)) {
 }
 
 test('long files take no long time', () => {
-  const start = performance.now()
+  const start = process.cpuUsage()
   for (const text of [
     '/docker/',
     'a',
@@ -93,7 +93,8 @@ test('long files take no long time', () => {
     findNow(container, { files })
     findNow(k8s, { files, variables: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } })
   }
-  assert.ok(performance.now() - start < 2000, `${performance.now() - start} ms`)
+  const ms = process.cpuUsage(start).user / 1000
+  assert.ok(ms < 2000, `${ms} ms`)
 })
 
 test('the id of the machine is told outside of containers only', () => {

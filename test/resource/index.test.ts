@@ -18,8 +18,10 @@ const config: ResourceOptions = {
   resourceDetectors: ['all'],
 }
 
+// The 200 ms of an application are little on a busy machine.
+const PATIENCE_MS = 10_000
 const detect = (options: Partial<ResourceOptions> = {}, machine: Parameters<typeof surroundings>[0] = {}) =>
-  detectResource({ ...config, ...options }, surroundings(machine))
+  detectResource({ ...config, ...options }, surroundings(machine), PATIENCE_MS)
 const attributesOf = (...args: Parameters<typeof detect>) => detect(...args).attributes
 
 test('the version is that of package.json', () => {

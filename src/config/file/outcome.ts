@@ -43,14 +43,28 @@ function addResource({ resource }: ConfigModel, { given, wanted, remarks }: Outc
   const from = attributes.length > 0 ? 'resource.attributes' : 'resource.attributes_list'
   given.push({ option: 'resourceAttributes', value: { ...listed, ...single }, from })
   if (schema_url) remarks.push({ level: 'debug', path: 'resource.schema_url', text: 'is not used' })
+  const names: string[] = []
   for (const [at, detector] of (detection?.detectors ?? []).entries()) {
     const [name, { properties }] = nameAndValue(detector)
-    const path = `resource.detection/development.detectors[${at}].${name}`
-    if (properties !== undefined)
-      wanted.push({ kind: 'ResourceDetector', name, properties: properties as Properties, from: path })
-    else remarks.push({ level: 'debug', path, text: 'is not looked at: what is detected is always the same' })
+    if (properties === undefined) names.push(...(DETECTORS[name] ?? [name]))
+    else
+      wanted.push({
+        kind: 'ResourceDetector',
+        name,
+        properties: properties as Properties,
+        from: `${DETECTION}.detectors[${at}].${name}`,
+      })
   }
+  // Without any named, none is used.
+  given.push({ option: 'resourceDetectors', value: [...new Set(names)], from: `${DETECTION}.detectors` })
+  if (detection?.attributes !== undefined)
+    remarks.push({ level: 'warn', path: `${DETECTION}.attributes`, text: 'is not used: all that is detected is sent' })
 }
+
+const DETECTION = 'resource.detection/development'
+
+/** Those of the file that have other names here. */
+const DETECTORS: Readonly<Record<string, readonly string[]>> = { host: ['host', 'os'], service: ['serviceinstance'] }
 
 /** Without any named, none is used. */
 function addPropagators({ propagator }: ConfigModel, { given, wanted }: Outcome): void {

@@ -182,6 +182,13 @@ const attribute: Shape = (tree, path, report) => {
   return shape(tree, path, report)
 }
 
+// The first four are those of the schema, the others have their names here only.
+const detectors = Object.fromEntries(
+  'container host process service os serviceinstance env k8s alibaba aws azure gcp all'
+    .split(' ')
+    .map(name => [name, nothing]),
+)
+
 const resource = mapping(
   {
     attributes: list(attribute),
@@ -189,7 +196,7 @@ const resource = mapping(
     schema_url: text,
     'detection/development': mapping({
       attributes: mapping(pattern),
-      detectors: list(component({ container: nothing, host: nothing, process: nothing, service: nothing })),
+      detectors: list(component(detectors)),
     }),
   },
   { optional: true },

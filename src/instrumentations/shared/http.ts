@@ -139,15 +139,17 @@ export function mayReplace(name: string, own: unknown, ours: string): boolean {
  */
 export function headersToSend(ours: Record<string, string>, own: (name: string) => unknown): string[] {
   const names = Object.keys(ours)
+  const missing: string[] = []
   let forwards = false
   for (const name of names) {
-    if (!TRACE_IDS.has(name)) continue
     const theirs = own(name)
-    if (theirs === undefined) continue
-    if (!mayReplace(name, theirs, ours[name] as string)) return []
-    forwards = true
+    if (theirs === undefined) missing.push(name)
+    else if (TRACE_IDS.has(name)) {
+      if (!mayReplace(name, theirs, ours[name] as string)) return []
+      forwards = true
+    }
   }
-  return forwards ? names : names.filter(name => own(name) === undefined)
+  return forwards ? names : missing
 }
 
 /** True if headers that were inherited tell a trace, in one of the formats that ours are of. */

@@ -157,6 +157,30 @@ test('samplers by their names', () => {
   assert.deepEqual(sampler('{ parent_based: { root: { always_off: } } }'), { name: 'parentbased_always_off', ratio: 1 })
 })
 
+test('detectors by their names, and none without any', () => {
+  const detectors = (text: string) => configOf(provider(`resource:\n  attributes_list: a=b\n${text}`)).resourceDetectors
+  assert.deepEqual(detectors(''), [])
+  const named = '[{ host: }, { os: }, { service: }, { process: }, { container: }, { k8s: }, { aws: }]'
+  assert.deepEqual(detectors(`  detection/development: { detectors: ${named} }\n`), [
+    'host',
+    'os',
+    'serviceinstance',
+    'process',
+    'container',
+    'k8s',
+    'aws',
+  ])
+  const { notes } = read(provider('resource: { detection/development: { attributes: { excluded: [a*] } } }\n'))
+  assert.deepEqual(notes, [
+    'warn: FILE:7: resource.detection/development.attributes is not used: all that is detected is sent',
+  ])
+})
+
+test('propagators by their names, each once', () => {
+  const text = `propagator:\n  composite: [{ b3: }, { tracecontext: }]\n  composite_list: xray,jaeger,b3,none\n`
+  assert.deepEqual(configOf(provider(text)).propagators, ['b3', 'tracecontext', 'xray', 'jaeger'])
+})
+
 test('a sampler without a name of ours is one to be made', () => {
   for (const [text, name] of [
     ['{ parent_based: { root: { always_on: }, remote_parent_not_sampled: { always_on: } } }', 'parent_based'],
