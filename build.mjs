@@ -46,6 +46,7 @@ const parts = new Map([
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
   ['src/foreign.ts', 'foreign.js'],
   ['src/hooks/import.ts', 'import.js'],
+  ['src/mailing.ts', 'mailing.js'],
   ['src/metrics.ts', 'metrics.js'],
   ['src/instrumentations/shared/captured-headers.ts', 'captured-headers.js'],
   ['src/remote-sampling.ts', 'jaeger-remote.js'],
@@ -53,6 +54,7 @@ const parts = new Map([
   ['src/propagation/formats.ts', 'formats.js'],
   ['src/resource/metadata.ts', 'metadata.js'],
   ['src/spooling.ts', 'spooling.js'],
+  ['src/threads.ts', 'threads.js'],
   ['src/wanted.ts', 'wanted.js'],
   ['src/exporter/zipkin.ts', 'zipkin.js'],
   ...instrumentations

@@ -1,5 +1,5 @@
 /** Watches for the end of the process, to deliver what has ended without changing how the process goes. */
-import { isMainThread } from 'node:worker_threads'
+import { isMainThread, type Worker } from 'node:worker_threads'
 import { wrap } from './hooks/wrap.js'
 
 export interface Leaving {
@@ -9,6 +9,8 @@ export interface Leaving {
   deliver(): Promise<unknown>
   /** Delivers in this very turn, within the time given; what cannot be delivered is counted as lost. */
   deliverNow(timeoutMs: number): void
+  /** A worker thread was made. */
+  made(worker: Worker): void
   /** The process ends now. */
   lastWords(): void
 }
@@ -71,6 +73,9 @@ export function watchExit(leaving: Leaving, timeoutMs: number): void {
         case 'SIGHUP':
           if (isMainThread && process.listenerCount(event) === 0) die(event)
           else if (leaving.pending()) leaving.deliver()
+          return forward(arguments)
+        case 'worker':
+          leaving.made(subject as Worker)
           return forward(arguments)
         case 'removeListener': {
           const heard = forward(arguments)

@@ -4,12 +4,17 @@ import type { Config } from './config/options.js'
 import type * as Delivery from './delivery.js'
 import type { Health, QueueState } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
-import type { EndedSpan } from './trace/span.js'
+import type { EndedSpan, Scope } from './trace/span.js'
 
 export type Destination = 'otlp' | 'otlp/stdout' | 'otlp/file' | 'zipkin'
 
 export interface SpanSink {
   add(span: EndedSpan): void
+  /** A span that ended in another thread, encoded; and so many of which nothing but their number is known. */
+  addEncoded?(scope: Scope, span: Uint8Array): void
+  addMissing?(spans: number): void
+  /** True if the next span would be dropped. */
+  isFull?(): boolean
   /** True if anything waits or is on its way. */
   pending(): boolean
   /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
@@ -38,6 +43,17 @@ export function createOtlpSink(config: Config, health: Health, destination: Dest
       if (parts === undefined) health.dropped.failed++
       else parts.queue.add(span)
     },
+    addEncoded(scope, span) {
+      health.ended++
+      parts ??= load(config, health, destination)
+      if (parts === undefined) health.dropped.failed++
+      else parts.queue.addEncoded(scope, span)
+    },
+    addMissing(spans) {
+      health.ended += spans
+      health.dropped.full += spans
+    },
+    isFull: () => parts?.queue.isFull() ?? false,
     pending: () => parts?.queue.pending() ?? false,
     flush: async () => parts?.queue.flush(),
     deliver: async () => {

@@ -1,13 +1,14 @@
 /** Builds every part from a Config and joins them. */
 import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
+import { handOver, receiving, takeOver } from './boxes.js'
 import type * as ComponentsOf from './components.js'
 import type { Components, Options } from './components.js'
 import { environment, loadConfig } from './config/load.js'
 import type { Config } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
 import { contextManager, setBase } from './context/storage.js'
-import { createHealth, type Health, type HealthReport, reportOf } from './diagnostics/health.js'
+import { createHealth, type HealthReport, lostOf, reportOf } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { watchExit } from './exit.js'
 import type * as ConsoleExporter from './exporter/console.js'
@@ -19,7 +20,7 @@ import { instrumentations } from './instrumentations/index.js'
 import { setHttpRules } from './instrumentations/shared/http.js'
 import { KEY, type Making } from './making.js'
 import type * as Metrics from './metrics.js'
-import { createOtlpSink, type Destination } from './otlp.js'
+import { createOtlpSink, type Destination, type SpanSink } from './otlp.js'
 import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
@@ -59,8 +60,6 @@ const nothing: Started = {
 
 const FLUSH_TIMEOUT_MS = 30_000
 
-const lostOf = ({ dropped }: Health): number => Object.values(dropped).reduce((sum, spans) => sum + spans, 0)
-
 interface Started extends Making {
   readonly running: Running
   health(): HealthReport
@@ -96,7 +95,7 @@ export function init(options?: Options): Running {
   return startOnce(options)
 }
 
-/** Counters of what happened to the spans of this thread, as they are now. Never throws. */
+/** Counters of what happened to the spans of this thread and of those that came from its workers. Never throws. */
 export const health = (): HealthReport => (globals[KEY] ?? nothing).health()
 
 // What there is to tell apart comes from code only.
@@ -141,9 +140,12 @@ function start(config: Config, components: Components): Started {
   const theirs = foreign?.createForeign(components, config, counters)
   const processors = theirs?.processors
   // Of several destinations the application's own exporter, else the collector is the one that is reported on.
-  const sinks = destinations(config).map((destination, at, all) =>
-    createOtlpSink(config, at === all.length - 1 && !theirs?.sink ? counters : createHealth(), destination),
-  )
+  const mailing = theirs ? undefined : handOver(config, () => core.host.started--)
+  const sinks: SpanSink[] = mailing
+    ? [mailing]
+    : destinations(config).map((destination, at, all) =>
+        createOtlpSink(config, at === all.length - 1 && !theirs?.sink ? counters : createHealth(), destination),
+      )
   if (theirs?.sink !== undefined) sinks.push(theirs.sink)
   if (components.idGenerator && foreign) setIds(foreign.idsOf(components.idGenerator))
   const console = config.exporters.includes('console') ? consoleSink() : undefined
@@ -177,6 +179,14 @@ function start(config: Config, components: Components): Started {
       },
     },
   }
+  // Components that the application gives are none of its threads'.
+  const threads =
+    isMainThread && sinks.length > 0 && !theirs
+      ? takeOver(
+          config,
+          receiving(sinks, core.host, () => open, counters),
+        )
+      : undefined
   const healthNow = (): HealthReport =>
     reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
   const definitions = enabled(config)
@@ -203,13 +213,20 @@ function start(config: Config, components: Components): Started {
 
   watchExit(
     {
-      pending: () => sinks.some(sink => sink.pending()) || processors?.pending() === true,
+      pending() {
+        collect()
+        return sinks.some(sink => sink.pending()) || processors?.pending() === true
+      },
       deliver: () => Promise.all([processors?.flush(config.exitTimeoutMs), ...sinks.map(sink => sink.deliver())]),
       deliverNow(timeoutMs) {
         const until = performance.now() + timeoutMs
-        for (const sink of sinks) sink.deliverNow(until - performance.now())
+        do {
+          for (const sink of sinks) sink.deliverNow(until - performance.now())
+        } while (!collect() && performance.now() < until)
       },
+      made: worker => threads?.made(worker),
       lastWords() {
+        threads?.end()
         console?.flush()
         processors?.lastWords()
         for (const sink of sinks) sink.lastWords()
@@ -219,12 +236,22 @@ function start(config: Config, components: Components): Started {
     config.exitTimeoutMs,
   )
 
+  /** True if there was room for all that other threads have written. */
+  const collect = (): boolean => threads?.collect() ?? true
+
+  async function flushSinks(): Promise<void> {
+    const all = collect()
+    await Promise.all(sinks.map(sink => sink.flush()))
+    if (!all) await flushSinks()
+  }
+
   async function flush({ timeoutMs = FLUSH_TIMEOUT_MS }: FlushOptions = {}): Promise<FlushResult> {
     console?.flush()
-    const before = lostOf(counters)
-    const all = Promise.all([processors?.flush(timeoutMs), ...sinks.map(sink => sink.flush())])
+    const lost = (): number => lostOf(counters) + (mailing?.lost() ?? 0)
+    const before = lost()
+    const all = Promise.all([processors?.flush(timeoutMs), flushSinks()])
     if (!(await within(timeoutMs, all, true))) return 'timeout'
-    return lostOf(counters) > before ? 'failed' : 'delivered'
+    return lost() > before ? 'failed' : 'delivered'
   }
   async function shutdown(options: FlushOptions = {}): Promise<FlushResult> {
     const again = !open

@@ -1,7 +1,19 @@
 /** The spool as a user meets it: processes that end, are killed, share it, and disks that are full or not there. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -88,6 +100,89 @@ test('a process goes on with what it has when the collector is back, and sends n
   assert.deepEqual(files(), [])
   await process.stop('SIGTERM')
   await back.close()
+})
+
+for (const protocol of ['http/json', 'grpc']) {
+  const own = { OTEL_EXPORTER_OTLP_PROTOCOL: protocol }
+  const grpc = protocol === 'grpc'
+
+  test(`${protocol}: what a dead collector did not take is sent by the next process, of either protocol, once`, async () => {
+    const { app, files } = setUp()
+    for (const [what, code] of Object.entries(endings)) await app(ended(what) + code, NOWHERE, { env: own })
+    assert.equal(files().length, Object.keys(endings).length)
+    const collector = await createCollector({ grpc })
+    assert.deepEqual(ourLines(await app(idle(), collector, { env: own })), [])
+    assert.deepEqual(names(collector), Object.keys(endings))
+    assert.deepEqual(files(), [])
+    await collector.close()
+
+    await app(ended('of grpc or JSON'), NOWHERE, { env: own })
+    const other = await createCollector()
+    await app(idle(), other)
+    assert.deepEqual(names(other), ['of grpc or JSON'])
+    await other.close()
+  })
+
+  test(`${protocol}: a collector that comes back, and takes a batch in parts or not yet, gets each span once`, async () => {
+    const { app, files } = setUp(own)
+    await app(ended('a', 'b', 'c', 'd'), NOWHERE)
+    let asked = 0
+    const collector = await createCollector({
+      grpc,
+      respond: () => {
+        asked++
+        if (asked === 1) return grpc ? { grpc: { code: 14 } } : { status: 503 }
+        // What is too large is divided.
+        if (asked === 2) return grpc ? { grpc: { code: 8, message: 'larger than max' } } : { status: 413 }
+        return {}
+      },
+    })
+    await app(idle(3000), collector)
+    assert.equal(asked, 4)
+    assert.deepEqual(names(collector), ['a', 'b', 'c', 'd'])
+    assert.deepEqual(files(), [])
+    await collector.close()
+  })
+}
+
+test('beside other exporters the collector has the spool, and each gets every span once', async () => {
+  const { app, files } = setUp()
+  const zipkin: string[] = []
+  const server = createServer(async (req, res) => {
+    let text = ''
+    for await (const part of req) text += part
+    zipkin.push(...JSON.parse(text).map(({ name }: { name: string }) => name))
+    res.writeHead(202).end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const file = join(base, `${folders}.jsonl`)
+  const env = {
+    OTEL_TRACES_EXPORTER: 'otlp,otlp/file,zipkin',
+    TRACE_OTLP_FILE: file,
+    OTEL_EXPORTER_ZIPKIN_ENDPOINT: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  }
+  for (const [what, code] of Object.entries(endings)) {
+    const late = await app(ended(what) + code, NOWHERE, { env })
+    assert.deepEqual(
+      ourLines(late).filter(line => line.includes('lost')),
+      [],
+      what,
+    )
+  }
+  const all = Object.keys(endings)
+  const written = readFileSync(file, 'utf8').matchAll(/"spanId":"\w+","name":"([^"]+)"/g)
+  assert.deepEqual(
+    [...written].map(([, name]) => name),
+    all,
+  )
+  assert.deepEqual(zipkin, all)
+  assert.equal(files().length, all.length)
+  const collector = await createCollector()
+  await app(idle(), collector, { env })
+  server.close()
+  assert.deepEqual(names(collector), all)
+  assert.deepEqual([files(), zipkin], [[], all])
+  await collector.close()
 })
 
 test('a process of another service leaves it alone, and one that lives keeps what is its own', async () => {
@@ -224,17 +319,17 @@ test('spans that end after the last write are all that SIGKILL takes', async () 
   await collector.close()
 })
 
-test('a worker thread has files of its own, which outlive it', async () => {
+test('spans of a worker thread that is terminated outlive it, and the process', async () => {
   const { app } = setUp()
   const code = `
     const { Worker, isMainThread } = require('worker_threads')
     if (isMainThread) {
       const worker = new Worker(__filename)
-      worker.on('message', () => setTimeout(() => worker.terminate(), ${LATER}))
+      worker.on('message', () => worker.terminate())
     } else {
       ${ended('of the worker')}
       require('worker_threads').parentPort.postMessage('ended')
-      setInterval(() => {}, 1000)
+      for (;;);
     }`
   await app(code, NOWHERE)
   const collector = await createCollector()

@@ -42,6 +42,9 @@ export const createHealth = (): Health => ({
   operationSeconds: 0,
 })
 
+/** All that was lost. */
+export const lostOf = ({ dropped }: Health): number => Object.values(dropped).reduce((sum, spans) => sum + spans, 0)
+
 /** What the queue tells besides. */
 export interface QueueState {
   /** Spans that wait, in memory and on disk. */

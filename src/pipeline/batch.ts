@@ -2,8 +2,8 @@
 import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
 import { countOperation, type Health } from '../diagnostics/health.js'
-import { log } from '../diagnostics/log.js'
-import type { EndedSpan } from '../trace/span.js'
+import type { EndedSpan, Scope } from '../trace/span.js'
+import { adding } from './adding.js'
 
 /** What one request carries: bytes, or what has a size as they have. */
 export interface Body {
@@ -23,6 +23,8 @@ export interface Encoder<B extends Body = Uint8Array> {
    * skipped, the others wait on.
    */
   append(span: EndedSpan): void
+  /** One that is encoded, of an encoder whose spans can be. */
+  appendEncoded?(scope: Scope, span: Uint8Array): void
   /** All that is waiting, as one request; undefined if nothing is. */
   take(): Batch<B> | undefined
   /** Several of what was taken, as one request. */
@@ -52,6 +54,10 @@ export interface BatchOptions {
 
 export interface BatchQueue<B extends Body = Uint8Array> {
   add(span: EndedSpan): void
+  /** A span that another thread has encoded. */
+  addEncoded(scope: Scope, span: Uint8Array): void
+  /** True if the next span would be dropped. */
+  isFull(): boolean
   /** True if anything waits or is on its way. */
   pending(): boolean
   /** Resolves when all that waits now was sent, refused or given up. Never rejects. */
@@ -82,6 +88,8 @@ export function outcomeOf(result: 'sent' | 'refused' | object): string | undefin
   return result === 'refused' ? 'refused' : 'unreachable'
 }
 
+const FULL = 'the queue is full: spans that end before the collector takes others are dropped and counted'
+
 export function createBatchQueue<B extends Body>(
   encoder: Omit<Encoder<B>, 'join'>,
   deliver: Deliver<B>,
@@ -99,18 +107,10 @@ export function createBatchQueue<B extends Body>(
   let timer: NodeJS.Timeout | undefined
   let soon: NodeJS.Immediate | undefined
 
-  function add(span: EndedSpan): void {
-    if (readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
-      health.dropped.full++
-      log.once('full', 'the queue is full: spans that end before the collector takes others are dropped and counted')
-      return
-    }
-    try {
-      encoder.append(span)
-    } catch {
-      health.dropped.failed++
-      return
-    }
+  const isFull = (): boolean =>
+    readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES
+
+  function onAdded(): void {
     if (encoder.spans >= maxExportBatchSize || encoder.bytes >= MAX_BATCH_BYTES) {
       seal()
       sendSoon()
@@ -174,7 +174,8 @@ export function createBatchQueue<B extends Body>(
   }
 
   return {
-    add,
+    ...adding(encoder, health, isFull, FULL, onAdded),
+    isFull,
     get size() {
       return readySpans + encoder.spans
     },

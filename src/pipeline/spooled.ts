@@ -3,7 +3,7 @@ import { ROOT, suppressed } from '../context/context.js'
 import { run } from '../context/storage.js'
 import { countOperation, type Health } from '../diagnostics/health.js'
 import { log } from '../diagnostics/log.js'
-import type { EndedSpan } from '../trace/span.js'
+import { adding } from './adding.js'
 import {
   type Batch,
   type BatchOptions,
@@ -30,6 +30,8 @@ const MAX_PARCEL_BYTES = 4 * 1024 * 1024
 const MAX_KEPT_BYTES = 4 * 1024 * 1024
 const RETRY_MS = 5000
 const ADOPT_MS = 30_000
+
+const FULL = 'the spool takes no more spans, and the queue is full: those that end now are dropped'
 
 export function createSpooledQueue<S extends Segment>(
   encoder: Encoder,
@@ -59,18 +61,10 @@ export function createSpooledQueue<S extends Segment>(
 
   const later = (fn: () => void, ms: number): NodeJS.Timeout => run(background, setTimeout, undefined, [fn, ms]).unref()
 
-  function add(span: EndedSpan): void {
-    if (unsavedSpans + encoder.spans >= maxQueueSize || unsavedBytes + encoder.bytes >= MAX_QUEUE_BYTES) {
-      health.dropped.full++
-      log.once('full', 'the spool takes no more spans, and the queue is full: those that end now are dropped')
-      return
-    }
-    try {
-      encoder.append(span)
-    } catch {
-      health.dropped.failed++
-      return
-    }
+  const isFull = (): boolean =>
+    unsavedSpans + encoder.spans >= maxQueueSize || unsavedBytes + encoder.bytes >= MAX_QUEUE_BYTES
+
+  function onAdded(): void {
     if (encoder.spans + (open?.spans ?? 0) >= maxExportBatchSize || encoder.bytes >= WRITE_BYTES) write()
     else if (writeTimer === undefined) writeTimer = later(onWriteTime, WRITE_MS)
   }
@@ -271,7 +265,8 @@ export function createSpooledQueue<S extends Segment>(
 
   sendSoon()
   return {
-    add,
+    ...adding(encoder, health, isFull, FULL, onAdded),
+    isFull,
     get size() {
       return encoder.spans + (open?.spans ?? 0) + sealedSpans
     },
