@@ -37,7 +37,8 @@ export default defineInstrumentation<ClientHeaders>({
   modules: [
     {
       name: 'undici',
-      versions: '>=5.12 <9',
+      // Older ones do not keep the reason why a fetch was aborted.
+      versions: '>=5.23 <9',
       patch({ Client, Pool }: typeof import('undici'), kit) {
         // What every dispatcher inherits `dispatch` from, and every pool what it puts aside for later.
         const dispatcher = Object.getPrototypeOf(Client.prototype) as Dispatches

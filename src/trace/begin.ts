@@ -112,22 +112,13 @@ class Opened<M extends object> implements OpenCall<M> {
     }
   }
 
-  outlives(call: M): boolean {
+  goesOn(verb: 'outlives' | 'pends', call: M): boolean {
     if (!(this.span instanceof Span)) return false
     try {
-      return this.operation.outlives?.(call, this) === true
+      return this.operation[verb]?.(call, this) === true
     } catch (error) {
-      caught(this.guard, 'outlives', error)
+      caught(this.guard, verb, error)
       return false
-    }
-  }
-
-  pends(call: M): void {
-    if (!(this.span instanceof Span)) return
-    try {
-      this.operation.pends?.(call, this)
-    } catch (error) {
-      caught(this.guard, 'pends', error)
     }
   }
 

@@ -49,7 +49,7 @@ export function traced<This, Args extends unknown[], R>(
       throw error
     }
     if (calledBack) return result
-    if (operation.pends !== undefined && types.isPromise(result)) open.pends(call)
+    if (operation.pends !== undefined && types.isPromise(result)) open.goesOn('pends', call)
     if (isPlainPromise(result)) {
       return result.then(
         value => {
@@ -64,7 +64,7 @@ export function traced<This, Args extends unknown[], R>(
     }
     if (types.isPromise(result)) tap(result, settle)
     else if (operation.outlives !== undefined) {
-      if (!open.outlives(call)) settle(undefined, result)
+      if (!open.goesOn('outlives', call)) settle(undefined, result)
     } else if (result instanceof EventEmitter && result !== (this as unknown)) {
       result.once(errorMonitor, settle)
       result.once('end', () => settle(undefined))

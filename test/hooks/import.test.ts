@@ -123,6 +123,7 @@ test('there is a hook where such a package is installed, and else none', async (
   assert.deepEqual([far.stdout, far.stderr], ['false\n', ''])
   assert.equal((await runApp({ code, type: 'esm' })).stdout, `${SEES_MODULES}\n`)
   assert.equal((await runApp({ code, type: 'cjs' })).stdout, 'false\n', 'it imports nothing')
-  const disabled = await runApp({ code, type: 'esm', env: { OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'croner,node-cron' } })
+  const all = 'amqplib,aws-sdk-client-sqs,croner,node-cron'
+  const disabled = await runApp({ code, type: 'esm', env: { OTEL_NODE_DISABLED_INSTRUMENTATIONS: all } })
   assert.equal(disabled.stdout, 'false\n')
 })

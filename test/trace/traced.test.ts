@@ -375,6 +375,26 @@ test('a promise or an error ends a call that may outlive its method', async () =
   assert.equal(ended[1]?.statusCode, STATUS_ERROR)
 })
 
+test('a promise that may never settle can be ended before it does, once', async () => {
+  const { trace, ended } = createTestTracer()
+  let open: OpenCall<any> | undefined
+  const verbs = {
+    pends(_call: unknown, given: OpenCall<any>) {
+      open = given
+    },
+  }
+  let resolve = (_value: number): void => {}
+  const pending = trace(() => new Promise<number>(done => (resolve = done)), verbs)()
+  assert.equal(ended.length, 0)
+  open?.end({})
+  assert.equal(ended.length, 1)
+  resolve(5)
+  assert.equal(await pending, 5)
+  open = undefined
+  assert.equal(trace(() => 5, verbs)(), 5)
+  assert.deepEqual([open, ended.length], [undefined, 2])
+})
+
 test('an emitter that is returned is left alone where a call may outlive its method', () => {
   const { trace, ended } = createTestTracer()
   const emitter = new EventEmitter()
