@@ -37,7 +37,7 @@ export default defineInstrumentation<Options>({
     },
     // Over libpq, where the application has asked for `require('pg').native`.
     { name: 'pg', versions: '>=8.0.3 <9', file: 'lib/native/client.js', patch: traceClient },
-    { name: 'pg-copy-streams', versions: '>=5 <8', patch: followCopies },
+    { name: 'pg-copy-streams', versions: '>=6 <8', patch: followCopies },
     {
       name: 'pg-cursor',
       versions: '>=2.7.1 <3',

@@ -1,7 +1,7 @@
 /** pg where applications do the unusual: copies, cancels, subclasses, queues, objects used twice, hostile values. */
 import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { DatabaseError } from 'pg'
 import { root } from '../../helpers/root.js'
@@ -569,9 +569,10 @@ test('cursors and streams that are destroyed, before they begin and while they r
 describe('several copies of pg in one process', () => {
   const copies = join(root, 'build', 'apps', `copies-${process.pid}`)
   before(() => {
-    for (const name of ['pg', 'pg-pool']) {
+    const folders = { pg: dirname(dirname(require.resolve('pg'))), 'pg-pool': dirname(require.resolve('pg-pool')) }
+    for (const [name, folder] of Object.entries(folders)) {
       mkdirSync(join(copies, 'node_modules'), { recursive: true })
-      cpSync(join(root, 'node_modules', name), join(copies, 'node_modules', name), {
+      cpSync(folder, join(copies, 'node_modules', name), {
         recursive: true,
         dereference: true,
       })
