@@ -93,15 +93,14 @@ function entry(definition) {
   if (isEager(definition)) return `eager${eager.indexOf(definition)}`
   const text = JSON.stringify(name)
   const met = modules.map(
-    (module, at) =>
-      `{ name: ${JSON.stringify(module.name)}, versions: ${JSON.stringify(module.versions)},
-         file: ${JSON.stringify(module.file)}, late: ${module.late}, replaces: ${JSON.stringify(module.replaces)},
-         patch: patching(${text}, ${at}) }`,
+    ({ patch: _, ...module }, at) => `${JSON.stringify(module).slice(0, -1)}, patch: patching(${text}, ${at}) }`,
   )
   const heard = channels.map(
     (channel, at) => `{ name: ${JSON.stringify(channel.name)}, listen: hearing(${text}, ${at}) }`,
   )
-  return `{ name: ${text}, options: ${JSON.stringify(options)}, modules: [${met}], channels: [${heard}] }`
+  // What documents them is read by nobody here.
+  const read = options && Object.entries(options).map(([key, { about: _, ...option }]) => [key, option])
+  return `{ name: ${text}, options: ${JSON.stringify(read && Object.fromEntries(read))}, modules: [${met}], channels: [${heard}] }`
 }
 
 const listed = {
