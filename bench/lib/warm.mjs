@@ -4,8 +4,8 @@ const MAX_RUNS = 10
 const CHEAPER = 0.93
 
 /**
- * `costOf` runs it for a while and tells its cost. On a slow machine code waits many seconds for its compilation, and costs
- * five times as much until then: after 1.5 s of load two processes without us differed by half.
+ * `costOf` runs it for a while and tells its cost. On a slow machine code waits many seconds for its compilation: a request of
+ * express cost 345 microseconds in the first 1.5 s of load on Node 24, and 100 after 12 s.
  */
 export async function warm(costOf) {
   let best = Number.POSITIVE_INFINITY
