@@ -307,8 +307,10 @@ module.exports = {
       client.release()
       const { pid } = (await pool.query('select pg_backend_pid() as pid')).rows[0]
       const other = new Pool({ connectionString: t.service('postgres'), max: 1 })
+      // It may be gone before the answer is there.
+      const removed = new Promise(resolve => pool.once('remove', resolve))
       await other.query('select pg_terminate_backend($1)', [pid])
-      await new Promise(resolve => pool.once('remove', resolve))
+      await removed
       t.observe('afterwards', rowsOf(await pool.query('select 1 as n')), pool.totalCount)
       await pool.end()
       await other.end()
