@@ -120,8 +120,16 @@ const refusal = (where: string, key: keyof Components): string =>
 
 function hasShape(key: keyof Components, value: unknown): boolean {
   if (value === null || typeof value !== 'object') return false
-  if (key === 'resource') return typeof read(value, 'attributes') === 'object'
+  if (key === 'resource') return isReadable(read(value, 'attributes'))
   return SHAPES[key].every(method => typeof read(value, method) === 'function')
+}
+
+function isReadable(attributes: unknown): boolean {
+  try {
+    return typeof attributes === 'object' && attributes !== null && Object.entries(attributes).length >= 0
+  } catch {
+    return false
+  }
 }
 
 /** Texts of a resource are options like all others. */

@@ -118,7 +118,8 @@ export const fencedPropagator = (propagator: TextMapPropagator): TextMapPropagat
   fields() {
     try {
       return [...propagator.fields()]
-    } catch {
+    } catch (error) {
+      log.once('fields', 'the propagator does not tell its fields: %s', error)
       return []
     }
   },
@@ -141,9 +142,10 @@ const nameOf = (instrumentation: ForeignInstrumentation): string =>
 
 /** New instrumentations of all classes of them that the modules export, as seen from the application's folder. */
 export function loadInstrumentations(modules: readonly string[]): ForeignInstrumentation[] {
-  const require = createRequire(join(process.cwd(), 'package.json'))
   return modules.flatMap(name => {
     try {
+      // The working directory may have been deleted.
+      const require = createRequire(join(process.cwd(), 'package.json'))
       const classes = Object.values(require(name) as object).filter(isInstrumentationClass)
       if (classes.length === 0) log.warn('TRACE_INSTRUMENTATIONS: %s exports no instrumentation', name)
       return [...new Set(classes)].map(Instrumentation => new Instrumentation())

@@ -85,8 +85,13 @@ function observe(provider: MeterProvider, report: () => HealthReport, health: He
     unit: 's',
     description: 'How long a batch took to be delivered or given up.',
   })
-  health.onOperation = (seconds, errorType) =>
-    duration.record(seconds, errorType === undefined ? exporter : { ...exporter, 'error.type': errorType })
+  health.onOperation = (seconds, errorType) => {
+    try {
+      duration.record(seconds, errorType === undefined ? exporter : { ...exporter, 'error.type': errorType })
+    } catch (error) {
+      log.once('metrics', 'the state of tracing cannot be told as metrics: %s', error)
+    }
+  }
 }
 
 function byError(

@@ -139,8 +139,8 @@ function start(config: Config, components: Components): Started {
   const counters = createHealth()
   const theirs = foreign?.createForeign(components, config, counters)
   const processors = theirs?.processors
-  // Of several destinations the application's own exporter, else the collector is the one that is reported on.
   const mailing = theirs ? undefined : handOver(config, () => core.host.started--)
+  // Of several destinations the application's own exporter, else the collector is the one that is reported on.
   const sinks: SpanSink[] = mailing
     ? [mailing]
     : destinations(config).map((destination, at, all) =>

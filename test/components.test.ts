@@ -43,7 +43,7 @@ test('what does not fit is left out, and told of', () => {
     spanExporter: { export: 1 },
     propagator: 'b3',
     idGenerator: undefined,
-    resource: { attributes: 'no' },
+    resource: { attributes: null },
     instrumentations: [{ enable() {} }],
   }
   const { components, table, warnings } = splitOptions(given as unknown as Options)
@@ -73,6 +73,7 @@ test('hostile objects are no more than what does not fit', () => {
     },
   )
   assert.deepEqual(splitOptions(trap as Options), { components: {}, table: {}, warnings: [] })
+  assert.equal(splitOptions({ resource: { attributes: trap } } as Options).warnings.length, 1)
   const { warnings } = splitOptions({ spanProcessors: [trap] } as unknown as Options)
   assert.equal(warnings.length, 1)
   for (const value of [null, 5, 'text', true]) {

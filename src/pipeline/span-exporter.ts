@@ -46,9 +46,10 @@ export function createExporterQueue(
   const exported = (views: ReadableSpan[]): Promise<'sent' | 'refused'> =>
     new Promise(resolve => {
       try {
-        exporter.export(views, ({ code, error }) => {
-          if (code !== 0) log.once('exporter', 'the span exporter failed: %s', error)
-          resolve(code === 0 ? 'sent' : 'refused')
+        exporter.export(views, result => {
+          const isDone = result?.code === 0
+          if (!isDone) log.once('exporter', 'the span exporter failed: %s', result?.error)
+          resolve(isDone ? 'sent' : 'refused')
         })
       } catch (error) {
         log.once('exporter', 'the span exporter failed: %s', error)
@@ -68,8 +69,8 @@ export function createExporterQueue(
       for (const { body, settle } of queue.drain()) {
         let taken = false
         try {
-          exporter.export(body.views, ({ code }) => {
-            taken = code === 0
+          exporter.export(body.views, result => {
+            taken = result?.code === 0
           })
         } catch {
           // It counts as lost.

@@ -49,7 +49,8 @@ export function decide(sampler: Sampler, prospect: Prospect): Decision {
       recorded: decision !== 0,
       traceFlags: decision === RECORD_AND_SAMPLED ? inherited | SAMPLED : inherited,
       traceState: result.traceState ? valid(result.traceState.serialize()) : parent?.traceState,
-      attributes: result.attributes,
+      // Read here: a getter may throw.
+      attributes: result.attributes && { ...result.attributes },
     }
   } catch (error) {
     log.once('sampler', 'the sampler failed, so spans are sampled as their parents are: %s', error)

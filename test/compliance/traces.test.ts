@@ -347,6 +347,18 @@ describe('Sampling', () => {
     const child = tracer.startSpan('child', {}, trace.setSpan(ROOT_CONTEXT, span))
     assert.equal(child.spanContext().traceState?.get('own'), '1')
   })
+  test('attributes of a sampler that throw when they are read do not reach the application', () => {
+    const hostile = Object.defineProperty({}, 'a', {
+      enumerable: true,
+      get() {
+        throw new Error('trap')
+      },
+    })
+    sampling.sampler = () => ({ decision: 2, attributes: hostile })
+    tracer.startSpan('x').end()
+    sampling.sampler = () => ({ decision: 2 })
+    assert.equal(last().name, 'x')
+  })
   test('ShouldSample gets full parent Context', () => {
     const key = Symbol('own')
     let seen: unknown[] = []

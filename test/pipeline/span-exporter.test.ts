@@ -61,15 +61,16 @@ test('an exporter that fails, throws or hangs loses its batch and nothing else',
       throw new Error('no')
     },
     () => {},
+    (done: (result: never) => void) => done(undefined as never),
     (done: (result: { code: number }) => void) => done({ code: 0 }),
   ]
   const { queue, health } = queueOf(
     { export: (_, done) => behaviours.shift()?.(done) },
-    { maxExportBatchSize: 1, exportTimeoutMs: 20 },
+    { maxExportBatchSize: 1, exportTimeoutMs: 20, maxQueueSize: 5 },
   )
-  for (const span of endedSpans(4)) queue.add(span)
+  for (const span of endedSpans(5)) queue.add(span)
   await queue.flush()
-  assert.deepEqual([health.sent, health.dropped.refused, health.dropped.unreachable], [1, 2, 1])
+  assert.deepEqual([health.sent, health.dropped.refused, health.dropped.unreachable], [1, 3, 1])
 })
 
 test('in the last turn only what is done at once counts as exported', () => {
