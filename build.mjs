@@ -82,10 +82,7 @@ const manifest = `
   const file = name => './instrumentations/' + name + '.js'
   const load = name => require(file(name)).default
   const patching = (name, at) => (exports, kit) => load(name).modules[at].patch(exports, kit)
-  const hearing = (name, at) => kit => {
-    let listen
-    return message => (listen ??= load(name).channels[at].listen(kit))(message)
-  }
+  const hearing = (name, at) => kit => load(name).channels[at].listen(kit)
   export const instrumentations = [${instrumentations.map(entry).join()}]`
 
 function entry(definition) {

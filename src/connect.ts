@@ -35,9 +35,13 @@ export function connect(definitions: readonly Instrumentation[], config: Config,
       })
     }
     for (const channel of definition.channels ?? []) {
-      const label = `${definition.name} on ${channel.name}`
-      const kit = createKit(core, scope, options, process.versions.node, maxAgeMs)
-      fenced(label, () => subscribe(channel.name, fenced(label, channel.listen(kit))))(undefined)
+      // With the first message: most processes never have one of most channels.
+      let listen: ((message: any) => void) | undefined
+      const hear = (message: unknown): void => {
+        listen ??= channel.listen(createKit(core, scope, options, process.versions.node, maxAgeMs))
+        listen(message)
+      }
+      subscribe(channel.name, fenced(`${definition.name} on ${channel.name}`, hear))
     }
   }
   return targets
