@@ -18,6 +18,7 @@ const { rangesOf } = require('../build/src/cli/tables.js')
 const RESULTS = join(root, 'test', 'versions.json')
 const COPIES = join('test', 'versions')
 const LONG = ['--test-timeout=600000']
+const LINES = ['22', '24', '26']
 
 /** What else an application has that uses a version of the library by way of it, or beside it. */
 const COMPANIONS = {
@@ -83,12 +84,20 @@ function install(folder, module, version) {
   execFileSync('npm', ['install', ...flags], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
+/** This Node, unless the library wants a later one: then the first line that it takes. */
+function nodeFor(wanted = '*') {
+  const takes = node => semver.satisfies(execFileSync(node, ['--version'], { encoding: 'utf8' }), wanted)
+  if (takes(process.execPath)) return process.execPath
+  return LINES.map(nodeBinary).find(takes) ?? process.execPath
+}
+
 /** Runs the tests of a definition on a version of one of its modules. Resolves to whether they pass. */
 async function passes(module, version, files, env) {
   if (isBuiltin(module)) return (await runTests(files, { node: nodeBinary(version), env, extra: LONG })) === 0
   const project = createProject(module, version)
   const own = files.map(file => file.replace(root, project))
-  const passed = (await runTests(own, { cwd: project, env, extra: LONG })) === 0
+  const { engines } = readJson(join(project, placeOf(module, version), 'node_modules', module, 'package.json'))
+  const passed = (await runTests(own, { node: nodeFor(engines?.node), cwd: project, env, extra: LONG })) === 0
   if (passed) rmSync(project, { recursive: true })
   return passed
 }
