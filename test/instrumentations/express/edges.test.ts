@@ -67,6 +67,17 @@ const expectations = (major: number): Expected[] => [
   { request: 'GET /no-file', status: 404, route: '/no-file', errors: ['ENOENT'] },
   { request: 'GET /download', route: '/download' },
   { request: 'GET /stream', route: '/stream' },
+  { request: 'GET /rendered/good', route: '/rendered/:name' },
+  { request: 'GET /rendered/bad', status: 500, route: '/rendered/:name', errors: ['bad view'], failed: true },
+  { request: 'GET /rendered-by/good', route: '/rendered-by/:name' },
+  {
+    request: 'GET /rendered-by/bad',
+    status: 500,
+    route: '/rendered-by/:name',
+    failing: [0],
+    errors: ['bad view'],
+    failed: true,
+  },
   { request: 'GET /static/app.cjs', route: '/static', handlers: [] },
   { request: 'GET /static/none.cjs', status: 404, route: undefined, handlers: [] },
   // Names.
