@@ -19,8 +19,6 @@ const RESULTS = join(root, 'test', 'versions.json')
 const COPIES = join('test', 'versions')
 const LONG = ['--test-timeout=600000']
 const LINES = ['22', '24', '26']
-/** Older ones do not take the flags that tests are run with. */
-const FIRST_NODE = '20.11.0'
 
 /** What else an application has that uses a version of the library by way of it, or beside it. */
 const COMPANIONS = {
@@ -31,15 +29,15 @@ const COMPANIONS = {
 
 const readJson = file => JSON.parse(readFileSync(file, 'utf8'))
 
-/** Those of the published versions that have to pass; of Node, of the lines that become LTS. */
+/** Those of the published versions that have to pass; of Node, the last of the lines that become LTS, whose runner takes our flags. */
 function chosenVersions(module, ranges) {
   const name = isBuiltin(module) ? NODE_PACKAGE : module
   const published = JSON.parse(execFileSync('npm', ['view', name, 'versions', '--json'], { encoding: 'utf8' }))
   const inRange = version => ranges.some(range => semver.satisfies(version, range))
-  const isLts = version => semver.major(version) % 2 === 0 && semver.gte(version, FIRST_NODE)
+  const isLts = version => semver.major(version) % 2 === 0
   const versions = [published].flat().filter(version => inRange(version) && (name === module || isLts(version)))
   const lastOfMajor = new Map(semver.sort(versions).map(version => [semver.major(version), version]))
-  return [...new Set([versions[0], ...lastOfMajor.values()])]
+  return [...new Set([...(name === module ? versions.slice(0, 1) : []), ...lastOfMajor.values()])]
 }
 
 /**

@@ -287,7 +287,7 @@ for (const way of ONE_OF_EACH) {
               throw new DelayedError('DelayedError')
             case 2:
               await (queue.rateLimit ?? worker.rateLimit).call(queue.rateLimit ? queue : worker, 20)
-              throw new RateLimitError()
+              throw RateLimitError === undefined ? Worker.RateLimitError() : new RateLimitError()
             case 3:
               await second.add('child', 1, { parent: { id: job.id, queue: job.queueQualifiedName } })
               if (await job.moveToWaitingChildren(token)) throw new WaitingChildrenError()
