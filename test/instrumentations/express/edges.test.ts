@@ -292,7 +292,9 @@ for (const major of [5, 4]) {
           )
           const handler = leaving.find(span => span.kind === 'internal')
           assert.ok(handler !== undefined && server !== undefined && handler.end <= server.end)
-          assert.ok(handler.end - handler.start > 30_000_000n, 'a handler lasts until the request is over')
+          // Not from its start: how soon the request has come depends on the machine.
+          const rest = server.end - handler.end
+          assert.ok(rest * 2n <= server.end - server.start, 'a handler lasts until the request is over')
         }
       })
 
