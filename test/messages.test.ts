@@ -33,32 +33,43 @@ const OURS = ['traceparent', 'tracestate']
 const FOREIGN = '1'.repeat(32)
 
 /** Queues, with the place of the trace among what arrives. */
-const queues = ['amqplib', 'mqtt', 'nats', 'kafkajs', 'sqs', 'bullmq', 'bull', 'pg-boss', 'graphile-worker']
+const queues = ['amqplib', 'mqtt', 'nats', 'kafkajs', 'sqs', 'sns', 'bullmq', 'bull', 'pg-boss', 'graphile-worker']
 // Data of a job, from which the trace is taken out before the application sees it.
 const inData = ['pg-boss', 'graphile-worker']
 
 async function run(queue: string, preload: 'import' | 'none', collector?: { url: string }): Promise<Line[]> {
-  const name = uniqueName('messages')
-  const url = new URL(postgres())
-  url.pathname = name
-  // Who migrates a schema of Graphile Worker stops all workers of its database.
-  if (inData.includes(queue)) await query(`CREATE DATABASE ${name}`)
-  try {
-    const { stdout, stderr, code } = await runApp({
+  const { stdout, stderr, code } = await withDatabase(queue, (name, database) =>
+    runApp({
       script: 'test/fixtures/messages/app.cjs',
       args: [queue, name],
       flags: ['--no-deprecation', '--disable-warning=TimeoutNegativeWarning'],
-      env: { ...env(), PG_URL: url.href },
+      env: { ...env(), ...database },
       preload,
       ...(collector && { collector }),
       timeoutMs: 60_000,
-    })
-    assert.equal(stderr, '')
-    assert.equal(code, 0)
-    const lines = stdout.trim().split('\n')
-    return lines.map(line => JSON.parse(line))
+    }),
+  )
+  assert.equal(stderr, '')
+  assert.equal(code, 0)
+  const lines = stdout.trim().split('\n')
+  return lines.map(line => JSON.parse(line))
+}
+
+/** With a name of its own, and a database of that name where the queue is one of PostgreSQL. */
+async function withDatabase<T>(
+  queue: string,
+  fn: (name: string, env: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  const name = uniqueName('messages')
+  if (!inData.includes(queue)) return fn(name, {})
+  const url = new URL(postgres())
+  url.pathname = name
+  // Who migrates a schema of Graphile Worker stops all workers of its database.
+  await query(`CREATE DATABASE ${name}`)
+  try {
+    return await fn(name, { PG_URL: url.href })
   } finally {
-    if (inData.includes(queue)) await query(`DROP DATABASE ${name} WITH (FORCE)`)
+    await query(`DROP DATABASE ${name} WITH (FORCE)`)
   }
 }
 
@@ -117,6 +128,14 @@ const away: [queue: string, variable: string, end: 'returns' | 'stays away'][] =
   ['bullmq', 'REDIS_URL', 'returns'],
   ['bullmq', 'REDIS_URL', 'stays away'],
   ['bull', 'REDIS_URL', 'returns'],
+  ['kafkajs', 'BROKERS', 'returns'],
+  ['kafkajs', 'BROKERS', 'stays away'],
+  ['sqs', 'SQS_URL', 'returns'],
+  ['sqs', 'SQS_URL', 'stays away'],
+  ['sns', 'SQS_URL', 'returns'],
+  ['sns', 'SQS_URL', 'stays away'],
+  ['pg-boss', 'PG_URL', 'stays away'],
+  ['graphile-worker', 'PG_URL', 'stays away'],
 ]
 
 describe('a message that is sent while the server is away', { concurrency: 2 }, () => {
@@ -124,14 +143,16 @@ describe('a message that is sent while the server is away', { concurrency: 2 }, 
     test(`${queue}, which ${end}`, async () => {
       const collector = await createCollector()
       const outcome = async (preload: 'import' | 'none') => {
-        const { stdout, code } = await runApp({
-          script: 'test/fixtures/messages/down.cjs',
-          args: [queue, uniqueName('away'), variable, end],
-          flags: ['--no-deprecation'],
-          env: env(),
-          preload,
-          collector,
-        })
+        const { stdout, code } = await withDatabase(queue, (name, database) =>
+          runApp({
+            script: 'test/fixtures/messages/down.cjs',
+            args: [queue, name, variable, end],
+            flags: ['--no-deprecation'],
+            env: { ...env(), ...database },
+            preload,
+            collector,
+          }),
+        )
         return { stdout, code }
       }
       const [traced, plain] = await Promise.all([outcome('import'), outcome('none')])

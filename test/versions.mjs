@@ -18,6 +18,7 @@ const { rangesOf } = require('../build/src/cli/tables.js')
 const RESULTS = join(root, 'test', 'versions.json')
 const COPIES = join('test', 'versions')
 const LONG = ['--test-timeout=600000']
+const LINES = ['22', '24', '26']
 
 /** What else an application has that uses a version of the library by way of it, or beside it. */
 const COMPANIONS = {
@@ -28,7 +29,7 @@ const COMPANIONS = {
 
 const readJson = file => JSON.parse(readFileSync(file, 'utf8'))
 
-/** Those of the published versions that have to pass; of Node, of the lines that become LTS. */
+/** Those of the published versions that have to pass; of Node, the last of the lines that become LTS, whose runner takes our flags. */
 function chosenVersions(module, ranges) {
   const name = isBuiltin(module) ? NODE_PACKAGE : module
   const published = JSON.parse(execFileSync('npm', ['view', name, 'versions', '--json'], { encoding: 'utf8' }))
@@ -36,7 +37,7 @@ function chosenVersions(module, ranges) {
   const isLts = version => semver.major(version) % 2 === 0
   const versions = [published].flat().filter(version => inRange(version) && (name === module || isLts(version)))
   const lastOfMajor = new Map(semver.sort(versions).map(version => [semver.major(version), version]))
-  return [...new Set([versions[0], ...lastOfMajor.values()])]
+  return [...new Set([...(name === module ? versions.slice(0, 1) : []), ...lastOfMajor.values()])]
 }
 
 /**
@@ -83,12 +84,20 @@ function install(folder, module, version) {
   execFileSync('npm', ['install', ...flags], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
+/** This Node, unless the library wants a later one: then the first line that it takes. */
+function nodeFor(wanted = '*') {
+  const takes = node => semver.satisfies(execFileSync(node, ['--version'], { encoding: 'utf8' }), wanted)
+  if (takes(process.execPath)) return process.execPath
+  return LINES.map(nodeBinary).find(takes) ?? process.execPath
+}
+
 /** Runs the tests of a definition on a version of one of its modules. Resolves to whether they pass. */
 async function passes(module, version, files, env) {
   if (isBuiltin(module)) return (await runTests(files, { node: nodeBinary(version), env, extra: LONG })) === 0
   const project = createProject(module, version)
   const own = files.map(file => file.replace(root, project))
-  const passed = (await runTests(own, { cwd: project, env, extra: LONG })) === 0
+  const { engines } = readJson(join(project, placeOf(module, version), 'node_modules', module, 'package.json'))
+  const passed = (await runTests(own, { node: nodeFor(engines?.node), cwd: project, env, extra: LONG })) === 0
   if (passed) rmSync(project, { recursive: true })
   return passed
 }

@@ -10,7 +10,8 @@ export default defineInstrumentation({
   modules: [
     {
       name: '@aws-sdk/client-sns',
-      versions: '>=3 <4',
+      // Older ones neither know errors of the emulator nor ids of its answers.
+      versions: '>=3.200 <4',
       patch: ({ SNSClient }: { SNSClient: { prototype: Client } }, kit) =>
         traceSend(
           SNSClient.prototype,

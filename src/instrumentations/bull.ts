@@ -11,8 +11,8 @@ import {
   traceJobs,
 } from './shared/bull-processing.js'
 
-// Older ones hand jobs to sandboxes in another way.
-const LIBRARY = { name: 'bull', versions: '>=4.5.6 <5' }
+// Older ones hand jobs to sandboxes in another way, and throw while they close.
+const LIBRARY = { name: 'bull', versions: '>=4.10.4 <5' }
 
 export default defineInstrumentation({
   name: 'bull',

@@ -29,6 +29,14 @@ export default defineInstrumentation<Options>({
           while (!Object.hasOwn(holder, 'spawn')) holder = Object.getPrototypeOf(holder)
           if (patched.has(holder)) return
           patched.add(holder)
+          kit.wrap(holder, 'spawn', spawn => {
+            const spawnDetached = kit.detach(spawn)
+            return function (this: Child, options) {
+              if (!isClusterWorker(options)) return Reflect.apply(spawn, this, arguments as never)
+              if (this._handle) this._handle.onexit = kit.detach(this._handle.onexit)
+              return Reflect.apply(spawnDetached, this, arguments as never)
+            }
+          })
           kit.trace(holder, 'spawn', spawning(kit))
           kit.wrap(holder, 'unref', unref => {
             return function (this: Child) {
@@ -72,6 +80,13 @@ type Child = Omit<ChildProcess, 'spawn'> & {
 }
 
 type Spawning = Call<Child, [Spawn], number> & { exitCode?: number; signal?: string }
+
+// A worker is forked again when it ends: in the context of the first, that trace would never end. Nor does what it sends
+// belong to whoever forked it. Node tells workers by this variable.
+function isClusterWorker(options: Spawn | undefined): boolean {
+  const pairs: unknown = options?.envPairs
+  return Array.isArray(pairs) && pairs.some(pair => typeof pair === 'string' && pair.startsWith('NODE_UNIQUE_ID='))
+}
 
 const running = createStamp<() => void>()
 

@@ -22,8 +22,8 @@ export default defineInstrumentation<Options>({
   category: 'framework',
   options: { layers },
   modules: [
-    { name: 'express', versions: '>=4.10 <5', file: 'lib/router/index.js', patch: traceRouter },
-    { name: 'express', versions: '>=4.10 <5', file: 'lib/router/layer.js', patch: traceLayer },
+    { name: 'express', versions: '>=4.16 <5', file: 'lib/router/index.js', patch: traceRouter },
+    { name: 'express', versions: '>=4.16 <5', file: 'lib/router/layer.js', patch: traceLayer },
     { name: 'router', versions: '>=1 <3', patch: (Router, kit) => traceRouter(Router.prototype, kit) },
     { name: 'router', versions: '>=1 <3', file: 'lib/layer.js', patch: traceLayer },
   ],

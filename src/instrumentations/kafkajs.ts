@@ -19,8 +19,10 @@ import {
   type Operation,
   producer,
   type SpanDraft,
+  type TracedSpan,
 } from './define.js'
 import { headersToSend } from './shared/http.js'
+import { createStamp } from './shared/stamp.js'
 import { createWalk, type Step } from './shared/walk.js'
 
 const LIBRARY = { name: 'kafkajs', versions: '>=1.16 <3' }
@@ -61,8 +63,10 @@ type Sends = Pick<Producer, 'send' | 'sendBatch'>
 
 /** Made for each run of a consumer, and for each time that it starts again after a crash. */
 interface Runner {
-  readonly consumerGroup: { readonly groupId: string }
+  readonly consumerGroup: { readonly groupId: string; readonly sessionTimeout: number }
+  onCrash(reason: Error): unknown
   start(): Promise<void>
+  stop(): Promise<void>
   /** One of them is null. */
   eachMessage(payload: EachMessagePayload): Promise<void>
   eachBatch(payload: EachBatchPayload): Promise<void>
@@ -72,7 +76,7 @@ function patchRunner({ prototype }: { prototype: Runner }, kit: Kit<Options>): v
   const { keys } = kit.options
   const processEach = processing<Call<Runner, [EachMessagePayload]>>(keys, ({ self, args: [payload] }) => ({
     ...payload,
-    group: self.consumerGroup.groupId,
+    runner: self,
   }))
   const handOut = createWalk(
     kit,
@@ -82,12 +86,16 @@ function patchRunner({ prototype }: { prototype: Runner }, kit: Kit<Options>): v
   kit.wrap(prototype, 'start', start => {
     // What comes later does not come in the name of who started it.
     return kit.detach(function (this: Runner) {
+      const { onCrash } = this
+      this.onCrash = reason => {
+        giveUp(this)
+        return onCrash(reason)
+      }
       kit.trace(this, 'eachMessage', processEach)
       kit.wrap(this, 'eachBatch', handle => {
         return function (this: Runner, payload) {
           const { topic, partition, messages } = payload.batch
-          const group = this.consumerGroup.groupId
-          handOut(messages, new Map(messages.map(message => [message, { topic, partition, message, group }])))
+          handOut(messages, new Map(messages.map(message => [message, { topic, partition, message, runner: this }])))
           return Reflect.apply(handle, this, [payload])
         }
       })
@@ -95,6 +103,43 @@ function patchRunner({ prototype }: { prototype: Runner }, kit: Kit<Options>): v
       return Reflect.apply(start, this, [])
     })
   })
+  kit.wrap(prototype, 'stop', stop => {
+    return function (this: Runner) {
+      // It waits for handlers, however long; to the others of the group this one has left when its session is over.
+      if (unsettled.get(this)?.size) setTimeout(giveUp, this.consumerGroup.sessionTimeout, this).unref()
+      return Reflect.apply(stop, this, [])
+    }
+  })
+}
+
+/** What ends the handlers of a runner that are under way, as each may never settle. */
+const unsettled = createStamp<Set<() => void>>()
+
+function giveUp(runner: Runner): void {
+  for (const end of unsettled.get(runner) ?? []) end()
+}
+
+/** A handler under way. */
+interface Handling {
+  abandoned?: true
+  forget?(): void
+}
+
+/** Calls `end` if the runner is at its end before the handler. */
+function untilStopped(runner: Runner, call: Handling, end: () => void): void {
+  let ends = unsettled.get(runner)
+  if (ends === undefined) unsettled.set(runner, (ends = new Set()))
+  const abandon = (): void => {
+    call.abandoned = true
+    end()
+  }
+  ends.add(abandon)
+  call.forget = () => ends.delete(abandon)
+}
+
+function finishHandling(span: TracedSpan, { forget, abandoned }: Handling): void {
+  forget?.()
+  if (abandoned) span.set({ 'error.type': 'consumer_stopped' }).fail()
 }
 
 interface Part {
@@ -188,10 +233,10 @@ interface Delivery {
   readonly topic: string
   readonly partition: number
   readonly message: KafkaMessage
-  readonly group: string
+  readonly runner: Runner
 }
 
-const processing = <C extends object>(keys: boolean, deliveryOf: (call: C) => Delivery): Operation<C> => ({
+const processing = <C extends object>(keys: boolean, deliveryOf: (call: C) => Delivery): Operation<C & Handling> => ({
   extract: call => deliveryOf(call).message.headers,
   message(call) {
     const sentAtMs = Number(deliveryOf(call).message.timestamp)
@@ -199,19 +244,21 @@ const processing = <C extends object>(keys: boolean, deliveryOf: (call: C) => De
     return { sentAtMs: sentAtMs > 0 ? sentAtMs : undefined }
   },
   start(call) {
-    const { topic, partition, message, group } = deliveryOf(call)
+    const { topic, partition, message, runner } = deliveryOf(call)
     return describe(consumer, 'process', topic, {
-      'messaging.consumer.group.name': group,
+      'messaging.consumer.group.name': runner.consumerGroup.groupId,
       'messaging.destination.partition.id': String(partition),
       'messaging.kafka.offset': Number(message.offset),
       ...ofMessage(message, keys),
     })
   },
+  pends: (call, open) => untilStopped(deliveryOf(call).runner, call, () => open.end(call)),
+  finish: finishHandling,
 })
 
 const processingBatch = (
   headerNames: readonly string[],
-): Operation<Call<Runner, [EachBatchPayload]> & { senders?: KafkaMessage['headers'][] }> => ({
+): Operation<Call<Runner, [EachBatchPayload]> & Handling & { senders?: KafkaMessage['headers'][] }> => ({
   extract: () => undefined,
   start(call) {
     const { topic, partition, messages } = call.args[0].batch
@@ -224,7 +271,9 @@ const processingBatch = (
       'messaging.destination.partition.id': String(partition),
     })
   },
+  pends: (call, open) => untilStopped(call.self, call, () => open.end(call)),
   links: ({ senders = [] }) => senders,
+  finish: finishHandling,
 })
 
 function describe(

@@ -52,6 +52,8 @@ export default defineInstrumentation({
       patch(_, kit) {
         const { parentPort } = threads
         if (parentPort === null || !WORKER_SCRIPT.test(process.argv[1] ?? '')) return
+        // What a worker does besides tasks, as to load their files, is not done in the name of who had it started.
+        kit.adopt({})
         parentPort.once('message', ({ port }: { port: MessagePort }) => followTasks(port, kit))
       },
     },

@@ -472,8 +472,7 @@ describe('bull', { concurrency: 3 }, () => {
 
   test('what the library asks of Redis by itself makes no spans', async () => {
     const { spans, queue } = await run(
-      `const { Redis } = require('ioredis')
-      // As an instrumentation of ioredis.
+      `// As an instrumentation of ioredis.
       const { sendCommand } = Redis.prototype
       let scripts = 0
       const sent = new WeakSet()

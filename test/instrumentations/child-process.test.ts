@@ -401,29 +401,3 @@ test('the arguments of programs are recorded if that is asked for', async () => 
     ]),
   ])
 })
-
-test('the requests of cluster workers are traces of their own', async () => {
-  const { spans } = await run(
-    `const cluster = require('node:cluster')
-    if (cluster.isPrimary) {
-      await inSpan('start', async () => {
-        const worker = cluster.fork()
-        const [, { port }] = await once(cluster, 'listening')
-        await context.with(trace.deleteSpan(context.active()), async () => {
-          for (let i = 0; i < 2; i++) await (await fetch('http://127.0.0.1:' + port + '/')).text()
-        })
-        worker.disconnect()
-        await once(worker, 'exit')
-      })
-    } else http.createServer((req, res) => res.end()).listen(0, '127.0.0.1')`,
-    { spans: 6 },
-  )
-  const starting = one(spans, 'start').traceId
-  assertTree(
-    spans.filter(span => span.traceId === starting),
-    [request([ran('node')], 'start')],
-  )
-  const others = spans.filter(span => span.traceId !== starting)
-  assert.equal(new Set(others.map(span => span.traceId)).size, 2)
-  assert.deepEqual(others.map(span => span.kind).sort(), ['client', 'client', 'server', 'server'])
-})

@@ -347,3 +347,44 @@ test('the router of Express 5 by itself', async () => {
   await app.stop()
   await collector.close()
 })
+
+test('an application of Express 4 in one of Express 5, and the other way round', async () => {
+  const collector = await createCollector()
+  const code = `
+    const five = require('express')
+    const four = require('test-express-4/node_modules/express')
+    const answer = (req, res) => res.json([req.baseUrl, req.params])
+    const inner = (express, deeper) => {
+      const app = express()
+      app.get('/in/:id', answer)
+      app.get('/fails', () => { throw new TypeError('inner') })
+      return deeper ? app.use('/deeper', deeper) : app
+    }
+    const app = five()
+    app.use('/old/:who', inner(four, inner(five)))
+    app.use('/router', four.Router().get('/leaf', answer))
+    app.get('/after', answer)
+    app.use((error, req, res, next) => res.status(500).send(error.message))
+    const server = app.listen(0, '127.0.0.1', () => console.log('ready ' + server.address().port))`
+  const env = { NODE_ENV: 'production' }
+  const app = await startApp({ code, collector, env, flags: ['--no-deprecation'] })
+  const plain = await startApp({ code, preload: 'none', env, flags: ['--no-deprecation'] })
+  const routes = [
+    ['GET /old/a/in/7', '/old/:who/in/:id'],
+    ['GET /old/a/deeper/in/7', '/old/:who/deeper/in/:id'],
+    ['GET /old/a/fails', '/old/:who/fails'],
+    ['GET /router/leaf', '/router/leaf'],
+    ['GET /after', '/after'],
+    ['GET /old/a/nowhere', undefined],
+  ] as const
+  for (const [request, route] of routes) {
+    const spans = await spansOf(collector, app, request)
+    const handled = route === undefined ? ['GET'] : [`GET ${route}`, `  request handler - ${route}`]
+    assert.deepEqual(outline(tree(spans)), handled)
+    assert.deepEqual(await ask(app, request), await ask(plain, request))
+    await collector.waitFor(all => all.filter(isServer).length % 2 === 0, MS)
+  }
+  await app.stop()
+  await plain.stop()
+  await collector.close()
+})

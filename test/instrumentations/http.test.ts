@@ -1,8 +1,10 @@
 /** Node's http and https, both sides, asked in every way: the spans, where code runs, and that nothing else changes. */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { runApp } from '../helpers/child.js'
 import { createCollector } from '../helpers/collector.js'
+import { root } from '../helpers/root.js'
 import {
   asked,
   askedElsewhere,
@@ -16,7 +18,7 @@ import {
   testRows,
   UNANSWERED,
 } from '../helpers/rows.js'
-import { oneTrace } from '../helpers/spans.js'
+import { assertTree, oneTrace } from '../helpers/spans.js'
 
 const rows: Record<string, Expected> = {
   'each signature': {
@@ -200,6 +202,13 @@ const rows: Record<string, Expected> = {
       ]),
     ],
   },
+  'credentials of an address': {
+    spans: ['/text', '/url', '/auth', '/own'].map(path =>
+      span('client', 'GET', { 'url.full': new RegExp(String.raw`^http://(127\.0\.0\.1|localhost):\d+${path}$`) }, [
+        received(path),
+      ]),
+    ),
+  },
   'odd requests': {
     spans: [
       received('//', { 'server.address': undefined, 'server.port': undefined }),
@@ -267,6 +276,28 @@ test('a server of another protocol may have requests, too', async () => {
   assert.deepEqual([ended.stdout, ended.stderr], [told.map(args => `${args} undefined\n`).join(''), ''])
   assert.equal(collector.spans().length, 0)
   await collector.close()
+})
+
+test('servers and agents that were made before tracing began are traced', async () => {
+  const collector = await createCollector()
+  const { code, stderr } = await runApp({
+    collector,
+    preload: 'none',
+    code: `
+      const http = require('node:http')
+      const early = new http.Agent({ keepAlive: true })
+      const server = http.createServer((req, res) => res.end(req.url)).listen(0, '127.0.0.1', () => {
+        require('${join(root, 'dist/index.js')}').init()
+        http.get({ port: server.address().port, host: '127.0.0.1', path: '/early', agent: early }, res => {
+          res.resume().on('end', () => { early.destroy(); server.close() })
+        })
+      })`,
+  })
+  assert.equal(stderr, '')
+  assert.equal(code, 0)
+  const spans = await collector.waitFor(2)
+  await collector.close()
+  assertTree(spans, [asked('/early')])
 })
 
 test('what a process does not use is not loaded for our sake', async () => {

@@ -563,6 +563,47 @@ describe('kafkajs', TOGETHER, () => {
       for (const span of spans) assert.equal('messaging.kafka.message.key' in span.attributes, false)
     })
 
+    test(`${version}: a handler that never settles is over when its consumer has stopped for a session, or has crashed`, async () => {
+      const { spans, topic, said } = await run(
+        `const never = new Promise(() => {})
+        const hanging = async (config, end) => {
+          const options = { sessionTimeout: 5000, heartbeatInterval: 500, maxWaitTimeInMs: 100, retry: { retries: 0 } }
+          const consumer = kafka.consumer({ groupId: topic + '-group' + ++groups, ...options })
+          await consumer.connect()
+          await consumer.subscribe({ topic, fromBeginning: true })
+          const { promise, resolve } = deferred()
+          await consumer.run(config(resolve))
+          await promise
+          await end(consumer)
+        }
+        const stops = async consumer => say(await Promise.race([consumer.disconnect(), sleep(6000).then(() => 'waits')]) ?? 'done')
+        await send([{ value: 'hangs', partition: 0 }, { value: 'fails', partition: 1 }])
+        const hangs = message => String(message.value) === 'hangs'
+        const waits = [
+          done => ({ eachMessage: async ({ message }) => { if (hangs(message)) { done(); await never } } }),
+          done => ({ eachBatch: async ({ batch }) => {
+            for (const message of batch.messages) if (hangs(message)) { done(); await never }
+          } }),
+          done => ({ eachMessage: async ({ message }) => { if (hangs(message)) { done(); await sleep(300) } } }),
+        ]
+        // kafkajs 2 waits for the others before it crashes.
+        const crashes = done => ({ partitionsConsumedConcurrently: 2, eachMessage: async ({ message }) => {
+          if (hangs(message)) { await never }
+          await sleep(500)
+          done()
+          throw new TypeError('no')
+        } })
+        await Promise.all([...waits.map(config => hanging(config, stops)), hanging(crashes, ${version === '2' ? 'stops' : '() => sleep(500)'})])
+        say('end')
+        process.exit(0)`,
+        { version },
+      )
+      assert.deepEqual(said, ['done', ...Array(version === '2' ? 3 : 2).fill('waits'), 'end'])
+      const handled = named(spans, `process ${topic}`).sort((a, b) => Number(a.start - b.start))
+      const failed = handled.filter(span => span.status === 'error').map(span => span.attributes['error.type'])
+      assert.deepEqual(failed.sort(), ['TypeError', ...Array(4).fill('consumer_stopped')])
+    })
+
     test(`${version}: the application gets what it would get without us`, async () => {
       const code = `
         class Order {

@@ -157,7 +157,7 @@ for (const version of ['5', '4'] as const) {
   test(`piscina ${version}: a task that no span is around is a trace, and the worker is of no trace`, async () => {
     const { spans } = await run(
       `const pool = await inSpan('request', async () => {
-        const pool = new Piscina({ filename, maxThreads: 1, minThreads: ${version === '5' ? 1 : 0} })
+        const pool = new Piscina({ filename, maxThreads: 1, minThreads: 1 })
         await pool.run({})
         return pool
       })

@@ -143,7 +143,8 @@ for (const file of ['undici-6.cjs', 'undici-7.cjs', 'undici-7.mjs']) {
   // Undici 5 follows redirects out of sight.
   const redirects = redirected(isOlder && older.interceptors?.redirect === undefined ? 0 : 1)
   const resends = { 'retries and redirects': { spans: [...retries, ...redirects] } }
-  const rows = { 'fetch, each way': eachWay(false), ...fetchRows, ...sockets, ...packageRows, ...resends }
+  const cache = { 'answers from a cache': { spans: isOlder ? [] : [asked('/cached'), asked('/other')] } }
+  const rows = { 'fetch, each way': eachWay(false), ...fetchRows, ...sockets, ...packageRows, ...cache, ...resends }
   testRows(file, { script: `test/fixtures/undici/${file}`, flags: ['--disable-warning=UNDICI-WS'] }, rows)
 }
 

@@ -128,7 +128,8 @@ const connectInContext = (createSocket: Hands['createSocket']): Hands['createSoc
 const noticeDestroy = (destroy: ClientRequest['destroy']): ClientRequest['destroy'] =>
   function (this: ClientRequest, error?: unknown) {
     const ours = sentOf(this)
-    if (ours !== undefined) ours.call.destroyedWith ??= [error]
+    // What is destroyed because it has failed is not abandoned.
+    if (ours !== undefined && ours.call.error === undefined) ours.call.destroyedWith ??= [error]
     return Reflect.apply(destroy, this, arguments as never)
   }
 

@@ -166,7 +166,9 @@ export const tellsTrace = (ours: Record<string, string>, own: (name: string) => 
   Object.keys(ours).some(name => TRACE_IDS.has(name) && own(name) !== undefined)
 
 // A caller who needs the answer no more is no failure of the request (semantic conventions, HTTP client span status).
-export const isCancelling = (reason: unknown): boolean => reason === undefined || reason === null || isAbort(reason)
+export const isCancelling = (reason: unknown): boolean =>
+  reason === undefined || reason === null || isAbort(reason) || (reason as { code?: unknown }).code === AXIOS_CANCELED
+const AXIOS_CANCELED = 'ERR_CANCELED'
 export const isAbort = (error: unknown): boolean => (error as Error | undefined)?.name === 'AbortError'
 
 // Nobody has to read such a response, and until somebody does the request stays open.

@@ -41,6 +41,7 @@ export interface Submittable extends Query {
   /** Queries over libpq have none. */
   handleReadyForQuery?(): void
   emit?(event: string): void
+  readonly callback?: unknown
   /** Of streams. */
   _destroy?(error: unknown): void
 }
@@ -114,13 +115,22 @@ export function follow(prototype: Submittable, kit: Kit<any>): void {
   hear('handleDataRow')
 }
 
-/** All that queries over libpq do when they are over, but for calling back. */
+/** All that queries over libpq do when they are over, but for calling back, which comes right after it. */
 const endAtEvent = (emit: Submittable['emit']): Submittable['emit'] =>
   function (this: Submittable, event: string) {
     const ours = submission.get(this)
     if (ours === undefined) return Reflect.apply(emit as () => void, this, arguments)
-    if (event === 'end') endOldest(ours, undefined)
-    return ours.enter(emit as () => void, this, arguments)
+    if (event !== 'end') return ours.enter(emit as () => void, this, arguments)
+    endOldest(ours, undefined)
+    const heard = ours.enter(emit as () => void, this, arguments)
+    const { callback } = this
+    if (typeof callback === 'function') {
+      Reflect.set(this, 'callback', function (this: Submittable) {
+        Reflect.set(this, 'callback', callback)
+        return ours.enter(callback as () => void, this, arguments)
+      })
+    }
+    return heard
   }
 
 function endOldest(ours: Submission, error: unknown): void {

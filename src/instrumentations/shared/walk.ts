@@ -98,6 +98,7 @@ export function createWalk<Delivery>(
           if (delivery !== undefined) {
             call = { args: [{ delivery, looked: false }] }
             open = kit.begin(steps, call)
+            if (open?.span.isRecording()) steps.pends?.(call, open)
             open?.enter()
           }
           return item

@@ -21,20 +21,31 @@ export interface Run extends AppOptions {
 /** Several of these applications run at a time, some with sandboxes of their own. */
 const WAIT_MS = 40_000
 
-const file = (library: Run['library']): string =>
-  library === 'bullmq-4' ? createRequire(join(root, 'test/versions/bullmq-4/package.json')).resolve('bullmq') : library
+const requireFor = (library: Run['library']): NodeJS.Require =>
+  createRequire(join(root, library === 'bullmq-4' ? 'test/versions/bullmq-4' : '', 'package.json'))
+
+const fileOf = (library: Run['library']): string => requireFor(library).resolve(library === 'bull' ? 'bull' : 'bullmq')
+
+/** Which one it is: where versions are tested, others take the places of those that the project has. */
+export const majorOf = (library: Run['library']): number => {
+  const { version } = requireFor(library)(library === 'bull' ? 'bull/package.json' : 'bullmq/package.json')
+  return Number.parseInt(version, 10)
+}
 
 /** What every application here starts with. */
 function prelude(type: AppOptions['type'], library: Run['library']): string {
-  const from = file(library)
+  const file = fileOf(library)
+  const from = library === 'bullmq-4' ? file : library
   const imports =
     type === 'esm'
       ? `import ${library === 'bull' ? 'Bull' : '* as lib'} from '${library === 'bullmq-4' ? pathToFileURL(from).href : from}'
          import { existsSync } from 'node:fs'
+         import { createRequire } from 'node:module'
          import { context, trace } from '@opentelemetry/api'
          import { suppressTracing } from '@opentelemetry/core'`
       : `const ${library === 'bull' ? 'Bull' : 'lib'} = require('${from}')
          const { existsSync } = require('node:fs')
+         const { createRequire } = require('node:module')
          const { context, trace } = require('@opentelemetry/api')
          const { suppressTracing } = require('@opentelemetry/core')`
   return `${imports}
@@ -42,6 +53,8 @@ function prelude(type: AppOptions['type'], library: Run['library']): string {
     const connection = { host: hostname, port: Number(port) || 6379, maxRetriesPerRequest: null }
     const name = process.env.QUEUE
     const prefix = process.env.PREFIX
+    /** The library's own copy. */
+    const { default: Redis } = createRequire('${file}')('ioredis')
     const open = []
     const keep = closeable => { open.push(closeable); return closeable }
     const inSpan = (name, fn) => trace.getTracer('app').startActiveSpan(name, async span => {

@@ -188,5 +188,43 @@ for (const type of ['cjs', 'esm'] as const) {
       ])
       assertOwnTraces(spans, 'SELECT')
     })
+
+    test('sequelize', async () => {
+      const { spans, said } = await run(
+        `${load(type, 'sequelize', '{ DataTypes, Sequelize }')}
+         const db = new Sequelize(connectionString, { dialect: 'postgres', dialectModule: pg, logging: false, pool: { max: 2, min: 0 } })
+         const table = 'sequelize_' + process.pid
+         const User = db.define('User', { name: DataTypes.TEXT }, { tableName: table, timestamps: false })
+         await User.sync()
+         await inSpan('write', () => User.bulkCreate([{ name: 'a' }, { name: 'b' }]))
+         await inSpan('read', async () => say((await User.findOne({ where: { name: 'b' } })).get('name')))
+         await inSpan('transaction', () => db.transaction(async transaction => {
+           await User.update({ name: 'c' }, { where: { name: 'a' }, transaction })
+           say(activeName())
+         }))
+         await inSpan('failing', () => db.query('select * from nowhere').catch(error => say([error.name, error.original.code])))
+         await User.drop()
+         // Whoever opens a connection sets its parameters.
+         await Promise.all([1, 2].map(() => db.query('select pg_sleep(0.1)')))
+         await Promise.all(Array.from({ length: ${CONCURRENT} }, (_, i) => inSpan('request ' + i, async () => {
+           const name = activeName()
+           await db.query('select $1::int', { bind: [i] })
+           if (activeName() !== name) say(name + ' goes on elsewhere')
+         })))
+         await db.close()`,
+        { type },
+      )
+      assert.deepEqual(said, ['b', 'transaction', ['SequelizeDatabaseError', '42P01']])
+      const names = ['write', 'read', 'transaction', 'failing']
+      const top = names.flatMap(name => spans.filter(span => span.traceId === one(spans, name).traceId))
+      const table = `"${spans.map(span => span.attributes['db.collection.name']).find(name => /^sequelize/.test(`${name}`))}"`
+      assertTree(top, [
+        caller('write', query(`INSERT ${table}`)),
+        caller('read', query(`SELECT ${table}`)),
+        caller('transaction', query('START TRANSACTION'), query(`UPDATE ${table}`), query('COMMIT')),
+        caller('failing', failed('SELECT nowhere')),
+      ])
+      assertOwnTraces(spans, 'SELECT')
+    })
   })
 }

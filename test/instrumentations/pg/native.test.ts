@@ -43,7 +43,18 @@ for (const type of ['cjs', 'esm'] as const) {
          await once(own, 'end').catch(error => say(error.code))
        })
        await inSpan('query with a callback', () => called(done =>
-         client.query(new native.Query('select 1/0', error => done(say(error.code))))))
+         client.query(new native.Query('select 1/0', error => done(say([error.code, activeName()]))))))
+       await inSpan('queries with callbacks', () => {
+         const asked = [1, 2].map(n => inSpan('query ' + n, () => called(done => {
+           const own = new native.Query({ text: 'select ' + n }, callback)
+           function callback(error, result) {
+             done(say([error, rows(result), activeName(), this === own, own.callback === callback]))
+           }
+           own.on('end', () => say(own.callback === callback))
+           client.query(own)
+         })))
+         return Promise.all(asked)
+       })
        await inSpan('prepared', async () => {
          await client.query({ name: 'p', text: 'select $1::int', values: [6] })
          say(rows(await client.query({ name: 'p', values: [7] })))
@@ -56,7 +67,7 @@ for (const type of ['cjs', 'esm'] as const) {
          say([name, activeName()])
        })))
        await pool.end()`,
-      { type, inside: 'all', spans: 27 },
+      { type, inside: 'all', spans: 32 },
     )
     assert.deepEqual(said, [
       true,
@@ -67,7 +78,11 @@ for (const type of ['cjs', 'esm'] as const) {
       true,
       'query',
       '42P01',
-      '22012',
+      ['22012', 'query with a callback'],
+      true,
+      [null, [1], 'query 1', true, true],
+      true,
+      [null, [2], 'query 2', true, true],
       [7],
       'invalid input syntax for type integer: "hunter2"',
       'end',
@@ -89,6 +104,7 @@ for (const type of ['cjs', 'esm'] as const) {
           failed('SELECT nowhere', { 'db.response.status_code': '42P01', 'error.type': '42P01' }),
         ),
         caller('query with a callback', failed('SELECT', { 'db.response.status_code': '22012' })),
+        caller('queries with callbacks', ...[1, 2].map(n => caller(`query ${n}`, query('SELECT')))),
         caller('prepared', ...Array(2).fill(query('SELECT', { 'db.query.text': 'select $1::int' }))),
         caller('failing', failed('SELECT', { 'db.response.status_code': '22P02' })),
         caller('end'),
