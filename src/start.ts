@@ -18,6 +18,7 @@ import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
 import { setHttpRules } from './instrumentations/shared/http.js'
+import type * as Lambda from './lambda.js'
 import { KEY, type Making } from './making.js'
 import type * as Metrics from './metrics.js'
 import { createOtlpSink, type Destination, type SpanSink } from './otlp.js'
@@ -210,6 +211,9 @@ function start(config: Config, components: Components): Started {
   }
 
   foreign?.register([...(components.instrumentations ?? []), ...foreign.loadInstrumentations(modules)], provider)
+
+  if (freezes && environment._HANDLER !== undefined)
+    (require('./lambda.js') as typeof Lambda).holdAnswers(environment, core, flush, config.exitTimeoutMs)
 
   watchExit(
     {
