@@ -181,7 +181,9 @@ test('an invocation is a span, of which all that it does is a part', async () =>
 test('an invocation that ends without an answer ends its span with the next one', async () => {
   const collector = await createCollector()
   const arrived: string[][] = []
-  const files = { 'index.js': `${WORK} exports.handler = ({ last }) => { work(); if (last) return Promise.resolve(1) }` }
+  const files = {
+    'index.js': `${WORK} exports.handler = ({ last }) => { work(); if (last) return Promise.resolve(1) }`,
+  }
   const fn = { files, handler: 'index.handler', events: [{}, { last: true }] }
   const said = await invoke(fn, collector, () => arrived.push(collector.spans().map(({ name }) => name)))
   assert.deepEqual(said, await invoke(fn, undefined))
