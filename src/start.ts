@@ -190,6 +190,8 @@ function start(config: Config, components: Components): Started {
       : undefined
   const healthNow = (): HealthReport =>
     reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
+  // As metrics, spans are told by the thread that exports them.
+  const ownHealth = (): HealthReport => mailing?.health(core.host.started) ?? healthNow()
   const definitions = enabled(config)
   setHttpRules(config.http)
   // Code that has the SDK's provider in mind flushes and ends it.
@@ -234,7 +236,7 @@ function start(config: Config, components: Components): Started {
         console?.flush()
         processors?.lastWords()
         for (const sink of sinks) sink.lastWords()
-        log.info('health: %j', healthNow())
+        log.info('health: %j', ownHealth())
       },
     },
     config.exitTimeoutMs,
@@ -268,7 +270,7 @@ function start(config: Config, components: Components): Started {
     await within(timeoutMs, all, true)
     return result
   }
-  return { running: { flush, shutdown }, core, health: healthNow }
+  return { running: { flush, shutdown }, core, health: ownHealth }
 }
 
 /** The exporter that is reported on, in the words of the semantic conventions (`otel.component.type`). */
