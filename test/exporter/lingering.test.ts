@@ -1,7 +1,9 @@
 /** A collector that reads nothing and name servers that are silent: nothing of ours keeps a process past the time for its end. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { createServer as createSecureServer } from 'node:tls'
@@ -83,6 +85,23 @@ for (const [how, ending] of Object.entries(ENDINGS)) {
 test('what is sent in the very end of a process ends in time too', async () => {
   const env = { OTEL_BSP_SCHEDULE_DELAY: '600000', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '512' }
   await endsInTime(application('', LARGE), { collector: { url: `http://127.0.0.1:${portOf(reader)}` }, env })
+})
+
+test('with a spool, what a collector that never reads was sent is kept for the next process', async () => {
+  const TRACE_SPOOL = mkdtempSync(join(tmpdir(), 'lingering-'))
+  const env = { TRACE_SPOOL, TRACE_EXIT_TIMEOUT_MS: String(EXIT_MS), OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1' }
+  const url = `http://127.0.0.1:${portOf(reader)}`
+  const first = await runApp({ code: application('', LARGE), collector: { url }, env })
+  assert.ok(!first.stderr.includes('lost'), first.stderr)
+  assert.ok(first.durationMs < WORK_MS + EXIT_MS + A_BIT_MS, `${first.durationMs} ms`)
+  const collector = await createCollector()
+  await runApp({ code: 'setTimeout(() => {}, 1000)', collector, env })
+  assert.deepEqual(
+    collector.spans().map(({ name }) => name),
+    ['span 0', 'span 1', 'span 2', 'span 3'],
+  )
+  await collector.close()
+  rmSync(TRACE_SPOOL, { recursive: true })
 })
 
 test('a process with work of its own waits for a collector that is slow to read, as long as a batch may take', async () => {
