@@ -47,9 +47,13 @@ export function holdAnswers(
   const operation = invocationsOf(variables)
   const guard = createGuard(SCOPE.name)
 
-  const delivered = (context: Invocation['context']): Promise<unknown> => {
-    const leftMs = Number(context?.getRemainingTimeInMillis?.() ?? Number.POSITIVE_INFINITY) - RUNTIME_MS
-    return flush({ timeoutMs: Math.max(0, Math.min(limitMs, leftMs)) })
+  async function delivered(context: Invocation['context']): Promise<void> {
+    try {
+      const leftMs = Number(context?.getRemainingTimeInMillis?.() ?? Number.POSITIVE_INFINITY) - RUNTIME_MS
+      await flush({ timeoutMs: Math.max(0, Math.min(limitMs, leftMs)) })
+    } catch (error) {
+      log.once('lambda', 'spans are not waited for: %s', error)
+    }
   }
 
   let last: OpenCall<Invocation> | undefined
@@ -77,7 +81,7 @@ export function holdAnswers(
       // The old ways to answer.
       for (const [name, outcomeOf] of ANSWERS) {
         const answer = context?.[name]
-        if (typeof answer === 'function') context[name] = passing(answer, outcomeOf)
+        if (typeof answer === 'function') Reflect.set(context, name, passing(answer, outcomeOf))
       }
       let result: unknown
       try {
@@ -110,7 +114,7 @@ function invocationsOf(variables: Environment): Operation<Invocation> {
   let isCold = variables.AWS_LAMBDA_INITIALIZATION_TYPE !== 'provisioned-concurrency'
   return {
     // Of a request, as API Gateway, load balancers and function URLs tell it.
-    extract: ({ event }) => event?.headers ?? {},
+    extract: ({ event }) => (typeof event?.headers === 'object' ? (event.headers ?? {}) : {}),
     start({ event, context }) {
       const isRequest = event?.requestContext !== undefined && event.headers !== undefined
       const draft = server(variables.AWS_LAMBDA_FUNCTION_NAME as string, {
@@ -129,11 +133,11 @@ function invocationsOf(variables: Environment): Operation<Invocation> {
 function find({ LAMBDA_TASK_ROOT, _HANDLER = '' }: Environment): { file: string; path: string[] } | undefined {
   const [, name = '', path = ''] = /^([^.]*)\.(.*)$/.exec(basename(_HANDLER)) ?? []
   if (path === '' || _HANDLER.includes('..')) return undefined
-  const root = LAMBDA_TASK_ROOT ?? process.cwd()
-  const folder = dirname(_HANDLER)
-  const place = resolve(root, folder, name)
   const endings = ['', '.js', '.mjs', '.cjs']
   try {
+    const root = LAMBDA_TASK_ROOT ?? process.cwd()
+    const folder = dirname(_HANDLER)
+    const place = resolve(root, folder, name)
     const there = endings.map(ending => place + ending).find(existsSync)
     const from = nodeModule.createRequire(resolve(root, 'index.js'))
     const file =

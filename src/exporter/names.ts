@@ -17,29 +17,31 @@ export async function answered(host: string, lingerMs: number | undefined): Prom
   const { Resolver } = require('node:dns') as typeof Dns
   const servers = new Resolver().getServers().length
   const resolver = new Resolver({ timeout: Math.ceil(ANSWER_MS / Math.max(1, servers)), tries: 1 })
-  await new Promise<void>((resolve, reject) => {
-    const giveUp = (why: Error): void => {
-      reject(why)
-      resolver.cancel()
-    }
-    const silent = new Error(`no name server answers within ${ANSWER_MS} ms`)
-    const timer = setTimeout(giveUp, ANSWER_MS, silent).unref()
-    const isOver = mayLinger(lingerMs, giveUp)
-    const names = namesOf(host)
+  const silent = new Error(`no name server answers within ${ANSWER_MS} ms`)
+  let giveUp: (why: Error) => void = () => {}
+  const givenUp = new Promise<never>((_, reject) => (giveUp = reject))
+  const timer = setTimeout(() => giveUp(silent), ANSWER_MS).unref()
+  const isOver = mayLinger(lingerMs, giveUp)
+  try {
+    await Promise.race([anyAnswer(resolver, namesOf(host), silent), givenUp])
+  } finally {
+    clearTimeout(timer)
+    isOver()
+    resolver.cancel()
+  }
+}
+
+/** Resolves with the first answer, whatever it is; rejects once there is none to any of the names. */
+const anyAnswer = (resolver: Dns.Resolver, names: readonly string[], silent: Error): Promise<void> =>
+  new Promise((resolve, reject) => {
     let left = names.length
-    for (const name of names) {
+    for (const name of names)
       resolver.resolve4(name, error => {
         left--
         if (error?.code !== 'ETIMEOUT' && error?.code !== 'ECANCELLED') resolve()
-        else if (left > 0) return
-        else reject(silent)
-        clearTimeout(timer)
-        isOver()
-        if (left > 0) resolver.cancel()
+        else if (left === 0) reject(silent)
       })
-    }
   })
-}
 
 const linesOf = (file: string): string[][] => {
   try {
