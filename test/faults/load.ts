@@ -152,12 +152,17 @@ export async function run(fault: Fault, size: Size): Promise<Row> {
 const namesOf = (collectors: readonly Collector[]): string[] =>
   collectors.flatMap(collector => collector.spans().map(span => span.name))
 
-/** Runs a process of the same service that ends no spans; returns the collector that it had. */
+/** Runs a process of the same service that ends no spans, until the spool is empty; returns the collector that it had. */
 export async function succeed(spool: string): Promise<Collector> {
   const collector = await createCollector()
   const env = { OTEL_SERVICE_NAME: SERVICE, TRACE_SPOOL: spool }
-  const code = `setTimeout(() => {}, 1000)`
-  await runApp({ code, collector, env })
+  const code = `
+    const { readdirSync } = require('node:fs')
+    let looks = 0
+    const timer = setInterval(() => {
+      if (++looks >= 10 && (readdirSync(${JSON.stringify(join(spool, SERVICE))}).length === 0 || looks > 600)) clearInterval(timer)
+    }, 100)`
+  await runApp({ code, collector, env, timeoutMs: 120_000 })
   return collector
 }
 
@@ -287,31 +292,3 @@ export const peerFaults = (seed: number): Fault[] =>
   faults(seed)
     .filter(({ spool, protocol = 'http/protobuf' }) => spool === undefined && protocol === 'http/protobuf')
     .map(fault => ({ ...fault, name: `${fault.name}, OpenTelemetry JS`, peer: true }))
-
-const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
-
-/** The rows as a Markdown table. */
-export function table(rows: readonly Row[]): string {
-  const head =
-    'fault | spans ended | delivered | by the next process | dropped by reason | in flight at the end | unaccounted | twice | again, unanswered | heap MiB after a third | most since | at the end | exit ms'
-  const lines = rows.map(row =>
-    [
-      row.fault,
-      row.ended,
-      row.delivered,
-      row.later,
-      Object.entries(row.dropped)
-        .map(([reason, spans]) => `${reason} ${spans}`)
-        .join(', '),
-      row.inFlight,
-      row.unaccounted,
-      row.twice,
-      row.again,
-      mib(row.heap[0] ?? 0),
-      mib(Math.max(...row.heap)),
-      mib(row.heap.at(-1) ?? 0),
-      row.exitMs,
-    ].join(' | '),
-  )
-  return [head, head.replace(/[^|]+/g, ' --- '), ...lines].map(line => `| ${line.trim()} |`).join('\n')
-}

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { type Killed, kill } from './kill.js'
-import { type Fault, faults, peerFaults, type Row, run, table } from './load.js'
+import { type Fault, faults, peerFaults, type Row, run } from './load.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,6 +27,34 @@ const GROWTH_BYTES = 8 * 2 ** 20
 
 const fails = ({ peer, unaccounted, twice, heap }: Row): boolean =>
   !peer && (unaccounted > 0 || twice > 0 || Math.max(...heap) > (heap[0] as number) + GROWTH_BYTES)
+
+const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
+
+/** The rows as a Markdown table. */
+function table(rows: readonly Row[]): string {
+  const head =
+    'fault | spans ended | delivered | by the next process | dropped by reason | in flight at the end | unaccounted | twice | again, unanswered | heap MiB after a third | most since | at the end | exit ms'
+  const lines = rows.map(row =>
+    [
+      row.fault,
+      row.ended,
+      row.delivered,
+      row.later,
+      Object.entries(row.dropped)
+        .map(([reason, spans]) => `${reason} ${spans}`)
+        .join(', '),
+      row.inFlight,
+      row.unaccounted,
+      row.twice,
+      row.again,
+      mib(row.heap[0] ?? 0),
+      mib(Math.max(...row.heap)),
+      mib(row.heap.at(-1) ?? 0),
+      row.exitMs,
+    ].join(' | '),
+  )
+  return [head, head.replace(/[^|]+/g, ' --- '), ...lines].map(line => `| ${line.trim()} |`).join('\n')
+}
 
 function said({ rounds, written, delivered, lost, gaps, twice, unanswered, leftFiles }: Killed): string {
   return `${rounds} processes killed: ${written} spans known to be written, ${delivered} delivered, ${lost.length} lost, ${gaps.length} gaps, ${twice.length} twice after an answer, ${unanswered} twice without one, ${leftFiles} files left`
