@@ -46,6 +46,7 @@ const parts = new Map([
   ['src/exporter/otlp-json.ts', 'otlp-json.js'],
   ['src/foreign.ts', 'foreign.js'],
   ['src/hooks/import.ts', 'import.js'],
+  ['src/lambda.ts', 'lambda.js'],
   ['src/mailing.ts', 'mailing.js'],
   ['src/metrics.ts', 'metrics.js'],
   ['src/instrumentations/shared/captured-headers.ts', 'captured-headers.js'],

@@ -1,7 +1,14 @@
 /** How the spans of worker threads come to the main thread: through memory that it gives to each thread that it makes. */
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from 'node:worker_threads'
 import type { Config } from './config/options.js'
-import { type Health, lostOf } from './diagnostics/health.js'
+import {
+  createHealth,
+  type Health,
+  type HealthReport,
+  lostOf,
+  type QueueState,
+  reportOf,
+} from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import { type Box, claimBox, createBox } from './exporter/box.js'
 import type * as MailingOf from './mailing.js'
@@ -77,35 +84,50 @@ function load(receiver: ThreadsOf.Receiver): ThreadsOf.Threads | undefined {
   }
 }
 
+interface HandingOver extends MailingOf.Mailing {
+  /** Of the spans of this thread, of which so many are open: processed is what was handed over. The main thread exports it. */
+  health(live: number): HealthReport
+}
+
 /**
  * In a worker thread: where its spans go, if the main thread has offered a box and delivers as this one would. A thread that
  * is not traced passes its own box on to those that it makes.
  */
-export function handOver(config: Config, onHandedOver: () => void): MailingOf.Mailing | undefined {
+export function handOver(config: Config, onHandedOver: () => void): HandingOver | undefined {
   const offer = isMainThread ? undefined : (getEnvironmentData(KEY) as Offer | undefined)
   if (offer?.config !== JSON.stringify(config) || !claimBox(offer.box, threadId)) return undefined
+  const counters = createHealth()
   let mailing: MailingOf.Mailing | undefined
+  const state = (): QueueState => mailing?.state() ?? { size: 0, inFlight: 0 }
   return {
     add(span) {
-      mailing ??= loadMailing(offer.box, config, onHandedOver)
+      counters.ended++
+      mailing ??= loadMailing(offer.box, config, counters, onHandedOver)
       mailing?.add(span)
     },
     pending: () => mailing?.pending() ?? false,
     flush: async () => mailing?.flush(),
     deliver: async () => mailing?.deliver(),
     deliverNow: timeoutMs => mailing?.deliverNow(timeoutMs),
-    state: () => mailing?.state() ?? { size: 0, inFlight: 0 },
+    state,
     lastWords() {},
     lost: () => mailing?.lost() ?? 0,
+    health: live => reportOf(counters, live + counters.ended, config.batch.maxQueueSize, state()),
   }
 }
 
 // A file of its own, as a thread that makes no spans does not need it.
-function loadMailing(box: Box, { limits, batch }: Config, onHandedOver: () => void): MailingOf.Mailing | undefined {
+function loadMailing(
+  box: Box,
+  { limits, batch }: Config,
+  counters: Health,
+  onHandedOver: () => void,
+): MailingOf.Mailing | undefined {
   try {
     const { createMailing } = require('./mailing.js') as typeof MailingOf
-    return createMailing(box, limits, batch.maxQueueSize, onHandedOver)
+    return createMailing(box, limits, batch.maxQueueSize, counters, onHandedOver)
   } catch (error) {
+    counters.dropped.failed++
     log.once('delivery', 'spans cannot be delivered: %s', error)
     return undefined
   }

@@ -76,7 +76,7 @@ function queueFor(
 }
 
 function exporterFor(
-  { otlp, otlpFile, zipkin, batch, proxies }: Config,
+  { otlp, otlpFile, zipkin, batch, proxies, exitTimeoutMs }: Config,
   health: Health,
   destination: Destination,
 ): OtlpExporter {
@@ -89,6 +89,7 @@ function exporterFor(
   return createOtlpExporter({
     ...transport,
     proxies,
+    lingerMs: exitTimeoutMs,
     timeoutMs,
     onRejected(spans) {
       health.sent -= spans

@@ -1,4 +1,5 @@
 /** In a worker thread: ended spans are written into memory that the main thread reads, which delivers them with its own. */
+import type { Health } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
 import type { Box } from './exporter/box.js'
 import { createWriter, MAX_RECORD_BYTES } from './exporter/mailbox.js'
@@ -22,7 +23,13 @@ const POLL_MS = 20
 const MAX_WAITING_BYTES = 32 * 1024 * 1024
 
 /** What has no room, as the main thread is busy, waits here, up to `maxQueueSize`. `onHandedOver`: the span is counted there. */
-export function createMailing(box: Box, limits: Limits, maxQueueSize: number, onHandedOver: () => void): Mailing {
+export function createMailing(
+  box: Box,
+  limits: Limits,
+  maxQueueSize: number,
+  { dropped }: Health,
+  onHandedOver: () => void,
+): Mailing {
   const writer = createWriter(box)
   const encode = createSpanEncoder(limits)
   const numbers = new Map<Scope, number>()
@@ -33,10 +40,12 @@ export function createMailing(box: Box, limits: Limits, maxQueueSize: number, on
   function put(kind: number, bytes: Uint8Array): void {
     if (waiting.length === 0 && writer.write(kind, bytes)) return
     if (bytes.length > MAX_RECORD_BYTES) {
+      dropped.failed++
       log.once('too large', 'a span of %d bytes is too large for a worker thread: it is dropped', bytes.length)
       return
     }
     if (kind !== SCOPE && (waiting.length >= maxQueueSize || waitingBytes >= MAX_WAITING_BYTES)) {
+      dropped.full++
       log.once('full', 'the main thread takes no spans, and the queue is full: those that end now are dropped')
       return
     }
@@ -78,7 +87,8 @@ export function createMailing(box: Box, limits: Limits, maxQueueSize: number, on
         const bytes = encode(span)
         put(numbers.get(span.scope) ?? numberOf(span.scope), bytes)
       } catch {
-        // Counted by the main thread, as all that never comes.
+        // The main thread counts it too, as all that never comes.
+        dropped.failed++
       }
     },
     pending: () => waiting.length > 0,

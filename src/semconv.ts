@@ -18,6 +18,7 @@ export interface SemanticAttributes {
   'client.address'?: string
   'code.file.path'?: string
   'code.function.name'?: string
+  'cloud.resource_id'?: string
   'db.collection.name'?: string
   'db.namespace'?: string
   'db.operation.name'?: string
@@ -34,7 +35,10 @@ export interface SemanticAttributes {
   'exception.message'?: string
   'exception.stacktrace'?: string
   'exception.type'?: string
+  'faas.coldstart'?: boolean
   'faas.cron'?: string
+  'faas.invocation_id'?: string
+  'faas.trigger'?: 'http' | 'other'
   /** By name in lower case. */
   [header: `http.${'request' | 'response'}.header.${string}`]: readonly string[] | undefined
   'http.request.method'?: string

@@ -18,6 +18,7 @@ import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
 import { setHttpRules } from './instrumentations/shared/http.js'
+import type * as Lambda from './lambda.js'
 import { KEY, type Making } from './making.js'
 import type * as Metrics from './metrics.js'
 import { createOtlpSink, type Destination, type SpanSink } from './otlp.js'
@@ -189,6 +190,8 @@ function start(config: Config, components: Components): Started {
       : undefined
   const healthNow = (): HealthReport =>
     reportOf(counters, core.host.started, config.batch.maxQueueSize, sinks.at(-1)?.state() ?? { size: 0, inFlight: 0 })
+  // As metrics, spans are told by the thread that exports them.
+  const ownHealth = (): HealthReport => mailing?.health(core.host.started) ?? healthNow()
   const definitions = enabled(config)
   setHttpRules(config.http)
   // Code that has the SDK's provider in mind flushes and ends it.
@@ -211,6 +214,9 @@ function start(config: Config, components: Components): Started {
 
   foreign?.register([...(components.instrumentations ?? []), ...foreign.loadInstrumentations(modules)], provider)
 
+  if (freezes && environment._HANDLER !== undefined)
+    (require('./lambda.js') as typeof Lambda).holdAnswers(environment, core, flush, config.exitTimeoutMs)
+
   watchExit(
     {
       pending() {
@@ -230,7 +236,7 @@ function start(config: Config, components: Components): Started {
         console?.flush()
         processors?.lastWords()
         for (const sink of sinks) sink.lastWords()
-        log.info('health: %j', healthNow())
+        log.info('health: %j', ownHealth())
       },
     },
     config.exitTimeoutMs,
@@ -264,7 +270,7 @@ function start(config: Config, components: Components): Started {
     await within(timeoutMs, all, true)
     return result
   }
-  return { running: { flush, shutdown }, core, health: healthNow }
+  return { running: { flush, shutdown }, core, health: ownHealth }
 }
 
 /** The exporter that is reported on, in the words of the semantic conventions (`otel.component.type`). */

@@ -133,6 +133,29 @@ test('a certificate of nobody who is trusted is said once, with the variable tha
   await collector.close()
 })
 
+test('over gRPC too a web page, an unknown certificate and a refusal are said once, and in words', async () => {
+  const GRPC = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }
+  for (const [respond, words] of [
+    [
+      { headers: { 'content-type': 'text/html' }, body: '<h1>Hello' },
+      /\(HTTP 200: expected the address of an OTLP\/gRPC/,
+    ],
+    [{ grpc: { code: 16, message: 'who are you?' } }, /\(UNAUTHENTICATED: who are you\?\)/],
+  ] as const) {
+    const collector = await createCollector({ grpc: true, respond })
+    const [first, second, ...more] = await saidOf(collector, GRPC)
+    assert.match(first ?? '', words)
+    assert.match(second ?? '', /of 2 spans some were lost \(2 refused\)/)
+    assert.deepEqual(more, [])
+    await collector.close()
+  }
+  const collector = await createCollector({ grpc: true, tls: createAuthority().issue('127.0.0.1') })
+  const lines = await saidOf(collector, GRPC)
+  assert.match(lines[0] ?? '', /UNABLE_TO_VERIFY_LEAF_SIGNATURE: OTEL_EXPORTER_OTLP_CERTIFICATE names a file/)
+  assert.equal(lines.length, 2)
+  await collector.close()
+})
+
 test('partial success is said once, and counted', async () => {
   const collector = await createCollector({ respond: { partial: { rejected: 1, message: 'too\nold' } } })
   const [first, second, ...more] = await saidOf(collector)

@@ -21,11 +21,18 @@ const endings: Record<string, string> = {
   'ends a span in its own exit listener': `process.on('exit', () => { ${SPAN} })`,
   'throws in its own exit listener': `${SPAN} process.on('exit', () => { throw new Error('late') })`,
   'kills itself with SIGTERM': `${SPAN} process.kill(process.pid, 'SIGTERM'); setInterval(() => console.log('alive'), 1000)`,
+  'kills itself with SIGINT': `${SPAN} process.kill(process.pid, 'SIGINT'); setInterval(() => console.log('alive'), 1000)`,
   'kills itself with SIGHUP': `${SPAN} process.kill(process.pid, 'SIGHUP'); setInterval(() => console.log('alive'), 1000)`,
   'listens to SIGHUP and goes on': `${SPAN} process.on('SIGHUP', () => { console.log('reloaded'); setTimeout(() => process.exit(0), 20) }); process.kill(process.pid, 'SIGHUP'); setInterval(() => {}, 1000)`,
   'is a cluster worker that is disconnected': `const cluster = require('cluster')
     if (cluster.isPrimary) cluster.fork().on('message', () => cluster.disconnect(() => console.log('disconnected'))).on('exit', (code, signal) => console.log(code, signal))
     else { ${SPAN} process.send('ended'); setInterval(() => {}, 1000).unref() }`,
+  'is a cluster worker with a server, that disconnects itself': `const cluster = require('cluster')
+    if (cluster.isPrimary) cluster.fork().on('exit', (code, signal) => console.log(code, signal)).on('disconnect', () => console.log('disconnected'))
+    else require('net').createServer().listen(0, () => { ${SPAN} cluster.worker.disconnect() })`,
+  'is a cluster worker that exits when it is disconnected': `const cluster = require('cluster')
+    if (cluster.isPrimary) cluster.fork().on('message', () => cluster.disconnect()).on('exit', (code, signal) => console.log(code, signal))
+    else { ${SPAN} process.on('disconnect', () => process.exit(8)); process.send('ended'); setInterval(() => {}, 1000) }`,
   'is a cluster worker that is killed': `const cluster = require('cluster')
     if (cluster.isPrimary) { const worker = cluster.fork(); worker.on('message', () => worker.process.kill()).on('exit', (code, signal) => console.log(code, signal)) }
     else { ${SPAN} process.send('ended'); setInterval(() => {}, 1000) }`,
@@ -49,6 +56,42 @@ for (const [what, code] of Object.entries(endings)) {
       collector.spans().map(span => span.name),
       ['last'],
     )
+    await collector.close()
+  })
+}
+
+// More than several batches hold.
+const MANY = 1900
+const SPANS = `for (let i = 0; i < ${MANY}; i++) require('@opentelemetry/api').trace.getTracer('app').startSpan(String(i)).end()\n`
+const alive = 'setInterval(() => {}, 1000)'
+
+const ends: Record<string, string> = {
+  'by itself': SPANS,
+  'by process.exit': `${SPANS} process.exit(3)`,
+  'by an uncaught exception': `${SPANS} throw new Error('boom')`,
+  'by a rejection that nobody handles': `${SPANS} Promise.reject(new Error('unheard'))`,
+  'by SIGTERM': `${SPANS} process.kill(process.pid, 'SIGTERM'); ${alive}`,
+  'by SIGINT': `${SPANS} process.kill(process.pid, 'SIGINT'); ${alive}`,
+  'by SIGHUP': `${SPANS} process.kill(process.pid, 'SIGHUP'); ${alive}`,
+  'in a listener of beforeExit': `process.once('beforeExit', () => { ${SPANS} })`,
+  'as a cluster worker that is disconnected': `const cluster = require('cluster')
+    if (cluster.isPrimary) cluster.fork().on('message', () => cluster.disconnect()).on('exit', (code, signal) => console.log(code, signal))
+    else { ${SPANS} process.send('ended') }`,
+  'as a worker thread that is terminated': `const { Worker, isMainThread, parentPort } = require('worker_threads')
+    if (isMainThread) { const worker = new Worker(__filename); worker.on('message', () => worker.terminate()).on('exit', code => console.log(code)) }
+    else { ${SPANS} parentPort.postMessage('ended'); ${alive} }`,
+  'as a worker thread that throws': `const { Worker, isMainThread } = require('worker_threads')
+    if (isMainThread) new Worker(__filename).on('error', error => console.log(error.message)).on('exit', code => console.log(code))
+    else { ${SPANS} throw new Error('boom') }`,
+}
+
+for (const [how, code] of Object.entries(ends)) {
+  test(`what ends ${how} as without us loses none of many spans, in several batches`, async () => {
+    const collector = await createCollector({ respond: { delayMs: 20 } })
+    const without = await runApp({ code, preload: 'none' })
+    assert.deepEqual(same(await runApp({ code, collector, env: LATE })), same(without))
+    const names = new Set(collector.spans().map(({ name }) => name))
+    assert.deepEqual([names.size, collector.spans().length], [MANY, MANY])
     await collector.close()
   })
 }

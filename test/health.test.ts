@@ -79,3 +79,34 @@ test('without tracing all counters are zero, and a quiet level says nothing', as
   await collector.close()
   assert.deepEqual(quiet, [])
 })
+
+test('in a worker thread that hands its spans over they are counted too, and exported by the main thread', async () => {
+  const collector = await createCollector()
+  const { stdout } = await runApp({
+    code: `${ASK}
+      const { Worker, isMainThread } = require('worker_threads')
+      if (isMainThread) new Worker(__filename).on('exit', () => setTimeout(say, 1000))
+      else {
+        const open = tracer.startSpan('open')
+        for (let i = 0; i < 3; i++) tracer.startSpan('x').end()
+        tracer.startSpan('huge', { attributes: { text: 'x'.repeat(2_000_000) } }).end()
+        say()
+        open.end()
+        say()
+      }`,
+    collector,
+  })
+  await collector.close()
+  const [open, ended, main] = stdout
+    .trim()
+    .split('\n')
+    .map(text => JSON.parse(text) as HealthReport)
+  assert.equal(open?.['otel.sdk.span.started'], 5)
+  assert.equal(open?.['otel.sdk.span.live'], 1)
+  assert.deepEqual(open?.['otel.sdk.processor.span.processed'], { success: 3, queue_full: 0, failed: 1 })
+  assert.equal(open?.['otel.sdk.exporter.span.exported'].success, 0)
+  assert.equal(ended?.['otel.sdk.span.live'], 0)
+  assert.equal(ended?.['otel.sdk.processor.span.processed'].success, 4)
+  assert.equal(main?.['otel.sdk.span.started'], 5)
+  assert.equal(main?.['otel.sdk.exporter.span.exported'].success, 4)
+})

@@ -17,7 +17,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { type AppOptions, type Ended, runApp, startApp } from './helpers/child.js'
+import { type AppOptions, type Ended, register, runApp, startApp } from './helpers/child.js'
 import { type Collector, createCollector } from './helpers/collector.js'
 
 const base = mkdtempSync(join(tmpdir(), 'spool-'))
@@ -237,27 +237,51 @@ function canMount(): boolean {
   }
 }
 
+/** The code of an application that runs `code`, with us, where the spool is such a file system. */
+const onItsOwnDisk = (code: string): string => `
+  if (process.env.MOUNTED === undefined) {
+    process.env.MOUNTED = '1'
+    const args = ['-rm', 'sh', '-c', ${JSON.stringify(MOUNT)}, 'sh', process.execPath, '--require', ${JSON.stringify(register)}, __filename]
+    require('node:child_process').spawn('unshare', args, { stdio: 'inherit' }).on('exit', code => (process.exitCode = code))
+  } else { ${code} }`
+
+test('a folder that cannot be written to any more is said once; what ends from then on waits in memory and arrives', {
+  skip: !canMount(),
+}, async () => {
+  const { path, app } = setUp({ SIZE: '1m' })
+  mkdirSync(path)
+  const collector = await createCollector({ respond: { status: 503 } })
+  const code = onItsOwnDisk(`
+    require('node:child_process').execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', process.env.TRACE_SPOOL])
+    ${ended('one', 'two')}
+    setTimeout(() => {}, 7000)`)
+  const running = app(code, collector, { preload: 'none' })
+  await new Promise(resolve => setTimeout(resolve, 3000))
+  collector.respond = {}
+  const result = await running
+  assert.deepEqual([result.code, result.stdout], [0, ''])
+  assert.equal(
+    ourLines(result).filter(line => /cannot be written \((EROFS|EACCES)\)/.test(line)).length,
+    1,
+    result.stderr,
+  )
+  assert.deepEqual(names(collector), ['one', 'two'])
+  await collector.close()
+})
+
 test('a full disk is said once; what does not fit waits in memory and arrives', { skip: !canMount() }, async () => {
   const { path, app } = setUp({ SIZE: '64k', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '50', OTEL_BSP_MAX_QUEUE_SIZE: '100000' })
   mkdirSync(path)
   const first = await createCollector()
   await first.close()
-  const code = `
-    const { spawn } = require('node:child_process')
-    if (process.env.SHLVL_OF_TEST === undefined) {
-      process.env.SHLVL_OF_TEST = '1'
-      spawn('unshare', ['-rm', 'sh', '-c', ${JSON.stringify(MOUNT)}, 'sh', process.execPath, ...process.argv.slice(2), __filename], { stdio: 'inherit' })
-        .on('exit', code => (process.exitCode = code))
-    } else {
-      let n = 0
-      const timer = setInterval(() => {
-        for (let i = 0; i < 20; i++) require('@opentelemetry/api').trace.getTracer('app').startSpan(String(n++)).end()
-        if (n === 2000) clearInterval(timer)
-      }, 10)
-      setTimeout(() => {}, 9000)
-    }`
-  const { register } = await import('./helpers/child.js')
-  const running = app(code, first, { preload: 'none', args: ['--require', register] })
+  const code = onItsOwnDisk(`
+  let n = 0
+  const timer = setInterval(() => {
+    for (let i = 0; i < 20; i++) require('@opentelemetry/api').trace.getTracer('app').startSpan(String(n++)).end()
+    if (n === 2000) clearInterval(timer)
+  }, 10)
+  setTimeout(() => {}, 9000)`)
+  const running = app(code, first, { preload: 'none' })
   await new Promise(resolve => setTimeout(resolve, 3000))
   const back = await createCollector({ port: first.port })
   const result = await running

@@ -5,6 +5,8 @@ import type https from 'node:https'
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type * as Tls from 'node:tls'
+import { givenUp, mayLinger, REST_MS } from './lingering.js'
+import { answered } from './names.js'
 import { proxyFor } from './proxy.js'
 import type { TransportOptions } from './send.js'
 
@@ -20,8 +22,6 @@ export interface Connector {
 // A connect that nobody answers keeps the process alive, unreferenced as it is (libuv): it has to end in less than the time
 // that a process has for its end.
 const CONNECT_MS = 1500
-// Less than the pause between two tries: of the batches that wait at the end of a process one finds out, for all.
-const REST_MS = 750
 // TLS, or the answer of a proxy, which keep no process.
 const HANDSHAKE_MS = 5000
 
@@ -44,13 +44,19 @@ export function createConnector(options: TransportOptions, mayForward: boolean):
   }
 
   async function open(application: 'http/1.1' | 'h2'): Promise<Duplex> {
+    const why = givenUp()
+    if (why !== undefined) throw why
     if (performance.now() < restUntilMs) throw silence(CONNECT_MS)
     if (socketPath !== undefined) return connectPlain(socketPath).unref()
+    await answered(proxy === undefined ? host : hostOf(proxy), options.lingerMs).catch(error => {
+      onSilence()
+      throw error
+    })
     if (forwarder !== undefined) {
       const via = hostOf(forwarder)
       return bounded(connectPlain(portOf(forwarder), via), via, onSilence, false)
     }
-    const tunnelled = proxy && (await tunnel(proxy, `${url.hostname}:${port}`, onSilence))
+    const tunnelled = proxy && (await tunnel(proxy, `${url.hostname}:${port}`, onSilence, options.lingerMs))
     if (!secure && tunnelled !== undefined)
       // HTTP/2 reads past the socket, in which the collector's first words may stand already.
       return application === 'h2' ? Duplex.from({ readable: tunnelled, writable: tunnelled }) : tunnelled
@@ -124,7 +130,7 @@ export const proxyHeaders = ({ username, password }: URL): Record<string, string
   return { 'Proxy-Authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }
 }
 
-function tunnel(proxy: URL, target: string, onSilence: () => void): Promise<Socket> {
+function tunnel(proxy: URL, target: string, onSilence: () => void, lingerMs: number | undefined): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const secure = proxy.protocol === 'https:'
     const { request } = secure ? (require('node:https') as typeof https) : http
@@ -136,13 +142,16 @@ function tunnel(proxy: URL, target: string, onSilence: () => void): Promise<Sock
       headers: { Host: target, ...proxyHeaders(proxy) },
       agent: false,
     })
+    const settled = mayLinger(lingerMs, why => req.destroy(why))
     const answering = limited(HANDSHAKE_MS, () => req.destroy(new Error('the proxy does not answer')))
     req.once('socket', socket => {
       bounded(socket, hostOf(proxy), onSilence, secure)
       socket.once(secure ? 'secureConnect' : 'connect', answering.begin)
     })
+    req.once('close', settled)
     req.once('connect', ({ statusCode }, socket: Socket, head: Buffer) => {
       answering.end()
+      settled()
       if (statusCode === 200) {
         if (head.length > 0) socket.unshift(head)
         return resolve(socket.unref())

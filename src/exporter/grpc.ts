@@ -4,6 +4,7 @@ import { version } from '../version.js'
 import { partialOf, statusOf } from './answer.js'
 import { compressed } from './compress.js'
 import { createConnector } from './connect.js'
+import { mayLinger } from './lingering.js'
 import {
   type Listener,
   later,
@@ -95,20 +96,24 @@ export function createGrpcSend(
   })
 
   async function call(message: Uint8Array, onWritten?: () => void, withinMs = 0): Promise<Answer> {
-    let expired: (() => void) | undefined
+    let end: (why: Error) => void = () => {}
+    const ended = new Promise<never>((_, reject) => (end = reject))
+    ended.catch(() => {})
+    const isWritten = mayLinger(options.lingerMs, end)
     const late = new Error(`no answer in ${Math.round(withinMs)} ms`)
-    const timer = withinMs === 0 ? undefined : setTimeout(() => expired?.(), withinMs).unref()
+    const timer = withinMs === 0 ? undefined : setTimeout(end, withinMs, late).unref()
     try {
-      const expiry = new Promise<never>((_, reject) => (expired = () => reject(late)))
-      expiry.catch(() => {})
-      const on = await Promise.race([freshSession(), expiry])
+      const on = await Promise.race([freshSession(), ended])
+      // It may be dead, without a sign of it for as long as TCP tries.
+      ended.catch(() => on.destroy())
       const stream = on.request(headers(withinMs))
-      return await Promise.race([answerOf(on, stream, message, onWritten), expiry]).catch(error => {
-        // It may be dead, without a sign of it for as long as TCP tries.
-        if (error === late) on.destroy()
-        throw error
-      })
+      const onAllWritten = (): void => {
+        isWritten()
+        onWritten?.()
+      }
+      return await Promise.race([answerOf(on, stream, message, onAllWritten), ended])
     } finally {
+      isWritten()
       clearTimeout(timer)
     }
   }

@@ -4,6 +4,7 @@ import { version } from '../version.js'
 import { partialOf, statusOf } from './answer.js'
 import { compressed } from './compress.js'
 import { type Connector, createConnector, proxyHeaders } from './connect.js'
+import { mayLinger } from './lingering.js'
 import type * as OtlpJson from './otlp-json.js'
 import {
   type Listener,
@@ -61,8 +62,10 @@ export function createHttpSend(
       })
       // What there is of an answer; nothing before its status.
       let give: (() => void) | undefined
+      const isWritten = mayLinger(options.lingerMs, why => req.destroy(why))
       const finish = (error?: Error): void => {
         clearTimeout(timer)
+        isWritten()
         if (give !== undefined) give()
         else if (error === undefined) reject(new Error(`no answer in ${Math.round(withinMs)} ms`))
         else reject(Object.assign(error, { stale: req.reusedSocket }))
@@ -88,7 +91,10 @@ export function createHttpSend(
           .once('close', () => finish())
           .on('error', finish)
       })
-      req.end(payload, onWritten)
+      req.end(payload, () => {
+        isWritten()
+        onWritten?.()
+      })
     })
   }
 

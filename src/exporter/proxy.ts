@@ -10,7 +10,7 @@ export function proxyFor(url: URL, port: number, proxies: Proxies | undefined): 
   return proxies.except.some(entry => covers(entry.toLowerCase(), host, port)) ? undefined : new URL(proxy)
 }
 
-const isLocal = (host: string): boolean =>
+export const isLocal = (host: string): boolean =>
   host === 'localhost' || host.endsWith('.localhost') || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 
 /** `*`, a network in CIDR, or a host with what is below it, alone or with a port. */

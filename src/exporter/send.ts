@@ -37,6 +37,8 @@ export interface TransportOptions {
   readonly clientKey?: string | undefined
   readonly clientCertificate?: string | undefined
   readonly proxies?: Proxies
+  /** For how long a request may keep a process that is done; by default as long as it takes. */
+  readonly lingerMs?: number
 }
 
 export type Compression = 'none' | 'gzip' | 'zstd'

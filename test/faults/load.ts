@@ -6,6 +6,7 @@ import { createSpool } from '../../src/exporter/spool.js'
 import { createDecoder, type RequestModel } from '../helpers/checkers.js'
 import { type Ended, runApp } from '../helpers/child.js'
 import { type Behaviour, type Collector, type CollectorOptions, createCollector } from '../helpers/collector.js'
+import { rpcStatus } from '../helpers/grpc.js'
 import { root } from '../helpers/root.js'
 
 export interface Size {
@@ -15,12 +16,18 @@ export interface Size {
   perTick: number
 }
 
+export type Protocol = 'http/protobuf' | 'http/json' | 'grpc'
+
 export interface Fault {
   name: string
   respond?: CollectorOptions['respond']
+  /** Answers of all kinds instead, in an order that this seed determines. */
+  disorder?: number
   /** No collector listens from the first of these shares of the time to the second. */
   away?: readonly [from: number, until: number]
   spool?: { maxBytes?: number }
+  /** By default http/protobuf. */
+  protocol?: Protocol
   env?: Record<string, string>
   /** How the application ends; by default by process.exit. */
   end?: string
@@ -45,8 +52,8 @@ export interface Row {
   twice: number
   /** Delivered again by the next process, as the first had no answer when it ended. */
   again: number
-  heapBefore: number
-  heapAfter: number
+  /** Bytes in use, from a third of the time on. */
+  heap: number[]
   exitMs: number
   /** What we said. */
   lines: string[]
@@ -56,23 +63,28 @@ const SERVICE = 'faults'
 /** Longer than any collector here takes to answer. */
 const SLOW_MS = 1000
 
-/** Ends spans called 0, 1, 2 and so on, and says how many, and how much memory is in use early and late. */
+/** From a third of the time on. */
+const SAMPLES = 10
+
+/** Ends spans called 0, 1, 2 and so on, and says how many, and how much memory was in use meanwhile. */
 const application = ({ ms, perTick }: Size, end: string): string => `
   const tracer = require('@opentelemetry/api').trace.getTracer('load')
-  let n = 0, early
-  const memory = () => {
+  let n = 0
+  const heap = []
+  const measure = () => {
     gc()
     const { heapUsed, external } = process.memoryUsage()
-    return heapUsed + external
+    heap.push(heapUsed + external)
   }
   const attributes = { 'app.route': '/orders/:id', 'app.items': 3, 'app.note': 'x'.repeat(60) }
   const timer = setInterval(() => {
     for (let i = 0; i < ${perTick}; i++) tracer.startSpan(String(n++), { attributes }).end()
   }, 10)
-  setTimeout(() => (early = memory()), ${ms / 3})
+  for (let i = 0; i < ${SAMPLES}; i++) setTimeout(measure, ${ms / 3} + i * ${(ms * 2) / 3 / SAMPLES})
   setTimeout(() => {
     clearInterval(timer)
-    console.log(JSON.stringify({ ended: n, early, late: memory(), endMs: Date.now() }))
+    measure()
+    console.log(JSON.stringify({ ended: n, heap, endMs: Date.now() }))
     ${end}
   }, ${ms})`
 
@@ -87,8 +99,9 @@ const PEER = `
 export async function run(fault: Fault, size: Size): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'faults-'))
   const collectors: Collector[] = []
+  const respond = fault.disorder === undefined ? fault.respond : disorder(fault.disorder, fault.protocol)
   const open = async (port?: number): Promise<Collector> => {
-    const collector = await createCollector({ respond: fault.respond, port })
+    const collector = await createCollector({ respond, port, grpc: fault.protocol === 'grpc' })
     collectors.push(collector)
     return collector
   }
@@ -108,6 +121,7 @@ export async function run(fault: Fault, size: Size): Promise<Row> {
         OTEL_BSP_SCHEDULE_DELAY: '200',
         OTEL_EXPORTER_OTLP_TIMEOUT: '1500',
         TRACE_EXIT_TIMEOUT_MS: '2000',
+        OTEL_EXPORTER_OTLP_PROTOCOL: fault.protocol ?? 'http/protobuf',
         ...(fault.spool === undefined ? undefined : { TRACE_SPOOL: folder }),
         ...(fault.spool?.maxBytes === undefined ? undefined : { TRACE_SPOOL_MAX_BYTES: String(fault.spool.maxBytes) }),
         ...fault.env,
@@ -138,12 +152,17 @@ export async function run(fault: Fault, size: Size): Promise<Row> {
 const namesOf = (collectors: readonly Collector[]): string[] =>
   collectors.flatMap(collector => collector.spans().map(span => span.name))
 
-/** Runs a process of the same service that ends no spans; returns the collector that it had. */
+/** Runs a process of the same service that ends no spans, until the spool is empty; returns the collector that it had. */
 export async function succeed(spool: string): Promise<Collector> {
   const collector = await createCollector()
   const env = { OTEL_SERVICE_NAME: SERVICE, TRACE_SPOOL: spool }
-  const code = `setTimeout(() => {}, 1000)`
-  await runApp({ code, collector, env })
+  const code = `
+    const { readdirSync } = require('node:fs')
+    let looks = 0
+    const timer = setInterval(() => {
+      if (++looks >= 10 && (readdirSync(${JSON.stringify(join(spool, SERVICE))}).length === 0 || looks > 600)) clearInterval(timer)
+    }, 100)`
+  await runApp({ code, collector, env, timeoutMs: 120_000 })
   return collector
 }
 
@@ -156,7 +175,7 @@ function account(
   names: string[],
 ): Row {
   if (app.code !== 0) throw new Error(`ended with ${app.code ?? app.signal}: ${app.stderr}`)
-  const { ended, early, late, endMs } = JSON.parse(app.stdout)
+  const { ended, heap, endMs } = JSON.parse(app.stdout)
   const health = JSON.parse(/ health: (\{.*\})$/m.exec(app.stderr)?.[1] ?? '{}')
   const { success: _, ...processed } = health['otel.sdk.processor.span.processed'] ?? {}
   const { success: __, ...exported } = health['otel.sdk.exporter.span.exported'] ?? {}
@@ -177,8 +196,7 @@ function account(
     unaccounted: Math.max(0, ended - delivered.size - lost - inFlight),
     twice: names.length - delivered.size - again,
     again,
-    heapBefore: early,
-    heapAfter: late,
+    heap,
     exitMs: endedAt - endMs,
     lines: app.stderr.split('\n').filter(line => line.includes('] warn: ') || line.includes('] error: ')),
   }
@@ -213,23 +231,39 @@ export function seeded(seed: number): () => number {
   }
 }
 
+const BUSY = { status: 429, headers: { 'retry-after': '1' } }
 const ANSWERS: readonly Behaviour[] = [
   {},
   {},
   {},
   { delayMs: 300 },
   { status: 503 },
-  { status: 429, headers: { 'retry-after': '1' } },
+  BUSY,
   { status: 400 },
   { reset: true },
   { hang: true },
   { status: 200, body: 'nonsense' },
 ]
 
+/** The same in the words of gRPC. */
+const CALLS: readonly Behaviour[] = [
+  {},
+  {},
+  {},
+  { delayMs: 300 },
+  { grpc: { code: 14 } },
+  { grpc: { code: 8, details: rpcStatus('busy', 1000) } },
+  { grpc: { code: 3, message: 'no' } },
+  { reset: true },
+  { hang: true },
+  { tear: true },
+]
+
 /** Answers of all kinds, in an order that the seed determines. */
-export function disorder(seed: number): () => Behaviour {
+export function disorder(seed: number, protocol: Protocol = 'http/protobuf'): () => Behaviour {
   const random = seeded(seed)
-  return () => ANSWERS[Math.floor(random() * ANSWERS.length)] as Behaviour
+  const answers = protocol === 'grpc' ? CALLS : ANSWERS
+  return () => answers[Math.floor(random() * answers.length)] as Behaviour
 }
 
 /** Each fault by itself, and all of them in disorder. */
@@ -242,49 +276,19 @@ export const faults = (seed: number): Fault[] => {
     { name: 'hangs', respond: { hang: true } },
     { name: 'resets', respond: { reset: true } },
     { name: '400', respond: { status: 400 } },
-    { name: '429', respond: { status: 429, headers: { 'retry-after': '1' } } },
+    { name: '429', respond: BUSY },
     { name: '503', respond: { status: 503 } },
-    { name: `in disorder, seed ${seed}`, respond: disorder(seed) },
+    ...(['http/protobuf', 'http/json', 'grpc'] as const).map(protocol => ({
+      name: `in disorder, ${protocol}, seed ${seed}`,
+      protocol,
+      disorder: seed,
+    })),
   ]
-  return single.flatMap(fault => [
-    fault,
-    { ...fault, name: `${fault.name}, spool`, spool: {}, respond: fault.respond && again(fault.respond, seed) },
-  ])
+  return single.flatMap(fault => [fault, { ...fault, name: `${fault.name}, spool`, spool: {} }])
 }
 
 /** The same faults for OpenTelemetry's SDK, which has no spool. */
 export const peerFaults = (seed: number): Fault[] =>
   faults(seed)
-    .filter(({ spool }) => spool === undefined)
+    .filter(({ spool, protocol = 'http/protobuf' }) => spool === undefined && protocol === 'http/protobuf')
     .map(fault => ({ ...fault, name: `${fault.name}, OpenTelemetry JS`, peer: true }))
-
-// A sequence begins anew for every run.
-const again = (respond: NonNullable<Fault['respond']>, seed: number): NonNullable<Fault['respond']> =>
-  typeof respond === 'function' ? disorder(seed) : respond
-
-const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
-
-/** The rows as a Markdown table. */
-export function table(rows: readonly Row[]): string {
-  const head =
-    'fault | spans ended | delivered | by the next process | dropped by reason | in flight at the end | unaccounted | twice | again, unanswered | heap MiB before | after | exit ms'
-  const lines = rows.map(row =>
-    [
-      row.fault,
-      row.ended,
-      row.delivered,
-      row.later,
-      Object.entries(row.dropped)
-        .map(([reason, spans]) => `${reason} ${spans}`)
-        .join(', '),
-      row.inFlight,
-      row.unaccounted,
-      row.twice,
-      row.again,
-      mib(row.heapBefore),
-      mib(row.heapAfter),
-      row.exitMs,
-    ].join(' | '),
-  )
-  return [head, head.replace(/[^|]+/g, ' --- '), ...lines].map(line => `| ${line.trim()} |`).join('\n')
-}
