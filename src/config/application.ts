@@ -1,6 +1,6 @@
 /** The application's own package.json: a service that nobody named is named after it, and beside it stand its options. */
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, isAbsolute, join, sep } from 'node:path'
+import { dirname, isAbsolute, resolve, sep } from 'node:path'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 
 export interface ApplicationPackage {
@@ -38,7 +38,7 @@ export function applicationFolders(script: string | undefined = process.argv[1])
 }
 
 function folderAbove(place: string | undefined): string | undefined {
-  if (place === undefined || existsSync(join(place, 'package.json'))) return place
+  if (place === undefined || existsSync(resolve(place, 'package.json'))) return place
   const above = dirname(place)
   return above === place ? undefined : folderAbove(above)
 }
@@ -53,7 +53,7 @@ function workingDirectory(): string {
 }
 
 function nearest(folder: string): ApplicationPackage | undefined {
-  const found = read(join(folder, 'package.json'))
+  const found = read(resolve(folder, 'package.json'))
   if (found !== undefined) return found
   const parent = dirname(folder)
   return parent === folder ? undefined : nearest(parent)

@@ -1,6 +1,6 @@
 /** What options are read from besides code: the environment, and files where there are any. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 import { applicationFolders } from './application.js'
 import type { Wanted } from './file/given.js'
@@ -103,7 +103,7 @@ function ownFile(env: Environment): string | undefined {
   // What `--require` loads in a worker knows of no script.
   if (!isMainThread) return getEnvironmentData(KEY) as string | undefined
   const found = applicationFolders()
-    .map(folder => join(folder, FILE))
+    .map(folder => resolve(folder, FILE))
     .find(file => existsSync(file))
   if (found !== undefined) setEnvironmentData(KEY, found)
   return found

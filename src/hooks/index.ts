@@ -1,5 +1,5 @@
 /** Calls each target once per loaded copy of its module, however that copy was loaded. */
-import * as nodeModule from 'node:module'
+import { isBuiltin, registerHooks, syncBuiltinESMExports } from 'node:module'
 import type * as Import from './import.js'
 import { installedOf, mainIsModule } from './installed.js'
 import { hookConnections } from './late.js'
@@ -34,13 +34,13 @@ export function install(targets: readonly Target[], report: Report): string[] {
   const namesOf = (late: boolean) =>
     new Set(
       targets
-        .filter(target => nodeModule.isBuiltin(target.name) && (target.late ?? false) === late)
+        .filter(target => isBuiltin(target.name) && (target.late ?? false) === late)
         .map(({ name }) => name),
     )
   const builtins = namesOf(false)
   // `require`, as importing a built-in from an ES module reads every export: 27 ms for node:http on Node 24.
   for (const name of builtins) matcher.builtin(name, require(name))
-  if (builtins.size > 0) nodeModule.syncBuiltinESMExports()
+  if (builtins.size > 0) syncBuiltinESMExports()
   hookConnections(namesOf(true), name => matcher.builtin(name, require(name)))
   return early
 }
@@ -50,7 +50,7 @@ export function install(targets: readonly Target[], report: Report): string[] {
  * costs an application of 330 CommonJS files as much as all the rest of us (70 million instructions, Node 24), so that those that import nothing have none.
  */
 function meetModules(matcher: Matcher, targets: readonly Target[]): void {
-  if (!('registerHooks' in nodeModule)) return
+  if (registerHooks === undefined) return
   const modules = targets.filter(({ replaces }) => replaces !== undefined)
   if (modules.length === 0 || !mainIsModule()) return
   const installed = installedOf(new Set(modules.map(({ name }) => name)))

@@ -1,7 +1,6 @@
 /** Meets built-in modules that would cost too much to load for everybody, when whoever loaded them opens a connection. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Socket } from 'node:net'
-import process from 'node:process'
 import { wrap } from './wrap.js'
 
 /** Every built-in module that the process has loaded, in this order. Not documented, unchanged from Node 20 to 26. */

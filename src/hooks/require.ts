@@ -1,5 +1,5 @@
 /** Meets CommonJS packages, required or imported, at the one function that runs their files. */
-import Module from 'node:module'
+import { Module } from 'node:module'
 import { type Matcher, placeOf } from './match.js'
 import { wrap } from './wrap.js'
 
