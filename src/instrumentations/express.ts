@@ -285,13 +285,18 @@ function follow(kit: Kit<Options>, step: Step, run: RunsRequest | RunsError, sel
   if (call === undefined) return Reflect.apply(run, self, args as never)
   step.call = call
   open?.push(step)
-  args[at] = function next(this: unknown, error?: unknown) {
-    if (isError(error) && error !== step.given) step.failure = error
-    call.end(step)
-    return call.handOver(proceed as Next, this, arguments as never)
-  }
+  args[at] = nextOf(step, call, proceed as Next)
   return call.run(run as never, self, args as never)
 }
+
+// By itself: made within `follow` it holds the arguments, too, and on Node 24 requests that are over pile up by the hundred until
+// the code is optimized: 215 MB instead of 95 after a load of 2 s, and 40 % more CPU during it.
+const nextOf = (step: Step, call: OpenCall<Step>, proceed: Next): Next =>
+  function next(this: unknown, error) {
+    if (isError(error) && error !== step.given) step.failure = error
+    call.end(step)
+    return call.handOver(proceed, this, arguments as never)
+  }
 
 /** As `use` reads its first argument: a path, or else a function, in lists or not. */
 function mountOf(first: unknown): string {
