@@ -32,11 +32,7 @@ export function install(targets: readonly Target[], report: Report): string[] {
   hookRequire(matcher)
   meetModules(matcher, targets)
   const namesOf = (late: boolean) =>
-    new Set(
-      targets
-        .filter(target => isBuiltin(target.name) && (target.late ?? false) === late)
-        .map(({ name }) => name),
-    )
+    new Set(targets.filter(target => isBuiltin(target.name) && (target.late ?? false) === late).map(({ name }) => name))
   const builtins = namesOf(false)
   // `require`, as importing a built-in from an ES module reads every export: 27 ms for node:http on Node 24.
   for (const name of builtins) matcher.builtin(name, require(name))
