@@ -8,6 +8,7 @@ import satisfies from 'semver/functions/satisfies'
 import type { ModuleTarget } from '../../src/instrumentations/define.js'
 import { instrumentations } from '../../src/instrumentations/index.js'
 import { runApp } from '../helpers/child.js'
+import { isBuilt } from '../helpers/pg-native.js'
 import { root } from '../helpers/root.js'
 
 const targets: ModuleTarget<any>[] = instrumentations.flatMap(({ modules }) => modules ?? [])
@@ -15,9 +16,13 @@ const targets: ModuleTarget<any>[] = instrumentations.flatMap(({ modules }) => m
 const OF_A_CHILD = 'lib/process/master.js'
 // Node cannot tell of an ES module that it loads.
 const UNSEEN = !('registerHooks' in nodeModule)
+const OVER_LIBPQ = 'lib/native/'
 const libraries = targets.filter(
   ({ name, file, replaces }) =>
-    !nodeModule.isBuiltin(name) && file !== OF_A_CHILD && !(UNSEEN && replaces !== undefined),
+    !nodeModule.isBuiltin(name) &&
+    file !== OF_A_CHILD &&
+    !(UNSEEN && replaces !== undefined) &&
+    (isBuilt() || file?.startsWith(OVER_LIBPQ) !== true),
 )
 
 /** The root's packages, and those of the applications on other versions. */

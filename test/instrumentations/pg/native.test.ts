@@ -1,6 +1,7 @@
 /** pg over libpq, where pg-native could be built. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isBuilt } from '../../helpers/pg-native.js'
 import { postgres } from '../../helpers/services.js'
 import { assertTree } from '../../helpers/spans.js'
 import { caller, failed, one, query, run } from './app.js'
@@ -8,15 +9,6 @@ import { caller, failed, one, query, run } from './app.js'
 postgres()
 
 const BUILT = { skip: isBuilt() ? false : 'pg-native is not built for this Node' }
-
-function isBuilt(): boolean {
-  try {
-    require('pg-native')
-    return true
-  } catch {
-    return false
-  }
-}
 
 for (const type of ['cjs', 'esm'] as const) {
   test(`each form of call, alone and through a pool, in ${type}`, BUILT, async () => {
