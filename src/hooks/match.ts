@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
+import { types } from 'node:util'
 import type { Report, Target } from './index.js'
 import { inRange } from './range.js'
 
@@ -48,10 +49,11 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
   const done = new WeakMap<object, Set<Target>>()
 
   function apply(target: Target, exports: unknown, version: string, original = exports): void {
-    if (original === null || (typeof original !== 'object' && typeof original !== 'function')) return
-    const before = done.get(original) ?? new Set()
+    if (!isObject(original)) return
+    const copy = copyOf(original)
+    const before = done.get(copy) ?? new Set()
     if (before.has(target)) return
-    done.set(original, before.add(target))
+    done.set(copy, before.add(target))
     try {
       target.apply(exports, version)
       report('patched', target, version)
@@ -86,6 +88,15 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
       for (const target of choose(name, node, byName.get(name) ?? [])) apply(target, exports, node)
     },
   }
+}
+
+const isObject = (value: unknown): value is object =>
+  (typeof value === 'object' && value !== null) || typeof value === 'function'
+
+/** What tells one copy of a file from another: of an ES module with a default export, `require` returns a namespace of its own. */
+function copyOf(exports: object): object {
+  const { default: main } = types.isModuleNamespaceObject(exports) ? (exports as { default?: unknown }) : {}
+  return isObject(main) ? main : exports
 }
 
 function inspect(name: string, baseDir: string): Installed | undefined {
