@@ -105,6 +105,8 @@ export function createBatchQueue<B extends Body>(
   // When the process went away the collector had these, and no time yet to say so.
   let presumed = 0
   let timer: NodeJS.Timeout | undefined
+  // The time was over while a request was on its way.
+  let due = false
   let soon: NodeJS.Immediate | undefined
 
   const isFull = (): boolean =>
@@ -114,10 +116,11 @@ export function createBatchQueue<B extends Body>(
     if (encoder.spans >= maxExportBatchSize || encoder.bytes >= MAX_BATCH_BYTES) {
       seal()
       sendSoon()
-    } else if (timer === undefined) schedule()
+    } else if (timer === undefined && !due) schedule()
   }
 
   function seal(): void {
+    due = false
     const batch = encoder.take()
     if (batch === undefined) return
     ready.push(batch)
@@ -137,6 +140,9 @@ export function createBatchQueue<B extends Body>(
 
   function onTime(): void {
     timer = undefined
+    // Until there is an answer a batch fills: for many small ones a slow collector would take many times as long.
+    due = underway !== undefined
+    if (due) return
     seal()
     send()
   }
@@ -168,6 +174,7 @@ export function createBatchQueue<B extends Body>(
       // A process that is going away has taken the batch in the meantime.
       if (underway !== current) return
       underway = undefined
+      if (due && ready.length === 0) seal()
       if (ready.length > 0) send()
       else if (encoder.spans > 0 && timer === undefined) schedule()
     })

@@ -56,6 +56,8 @@ export function createSpooledQueue<S extends Segment>(
   let adoptedMs = Number.NEGATIVE_INFINITY
   let writeTimer: NodeJS.Timeout | undefined
   let sendTimer: NodeJS.Timeout | undefined
+  // The time was over while a request was on its way.
+  let due = false
   let retryTimer: NodeJS.Timeout | undefined
   let soon: NodeJS.Immediate | undefined
 
@@ -90,7 +92,7 @@ export function createSpooledQueue<S extends Segment>(
       seal()
     } else if (open.spans >= maxExportBatchSize || open.bytes >= MAX_PARCEL_BYTES) seal()
     if (open === undefined) sendSoon()
-    else if (sendTimer === undefined) sendTimer = later(onSendTime, scheduleDelayMs)
+    else if (sendTimer === undefined && !due) sendTimer = later(onSendTime, scheduleDelayMs)
   }
 
   /** Adds a piece to a parcel that is empty or on disk. */
@@ -154,6 +156,7 @@ export function createSpooledQueue<S extends Segment>(
   }
 
   function seal(): void {
+    due = false
     if (open === undefined) return
     sealed.push(open)
     sealedSpans += open.spans
@@ -164,6 +167,8 @@ export function createSpooledQueue<S extends Segment>(
     sendTimer = undefined
     // While the collector is down a file is filled, as many small ones would have to be remembered.
     if (down) return
+    due = underway !== undefined
+    if (due) return
     seal()
     send()
   }
@@ -216,7 +221,7 @@ export function createSpooledQueue<S extends Segment>(
       if (underway !== current) return
       underway = undefined
       if (typeof result !== 'string') putBack(leftOf(parcel, result))
-      else if (down) {
+      else if (down || (due && sealed.length === 0)) {
         down = false
         seal()
       }

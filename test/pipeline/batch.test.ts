@@ -54,6 +54,26 @@ test('a full batch goes out at once, none holds more spans than allowed, and one
   assert.equal(deliveries.length, 2, 'five spans are no full batch')
 })
 
+test('while a collector takes its time a batch fills, and goes out as soon as there is an answer', async () => {
+  const { add, deliveries, health } = setUp({ scheduleDelayMs: 10 })
+  add(1)
+  await turn()
+  for (let i = 0; i < 4; i++) {
+    add(1)
+    await turn()
+  }
+  assert.equal(deliveries.length, 1)
+  deliveries[0]?.settle('sent')
+  await turn()
+  assert.equal(deliveries.length, 2)
+  deliveries[1]?.settle('sent')
+  await turn()
+  assert.equal(health.sent, 5)
+  add(1)
+  await turn()
+  assert.equal(deliveries.length, 3, 'then the time of a batch counts again')
+})
+
 test('a batch is full by bytes too', async () => {
   const { queue, deliveries } = setUp()
   const attributes = { text: 'x'.repeat(1024 * 1024) }

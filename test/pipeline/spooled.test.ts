@@ -109,6 +109,22 @@ test('a full batch goes out at once, and none holds more spans than allowed', as
   assert.equal(deliveries.length, 2)
 })
 
+test('while a collector takes its time one file fills, and goes out as soon as there is an answer', async () => {
+  const { add, deliveries, files } = await setUp({ scheduleDelayMs: 10 })
+  add('a')
+  await soon()
+  add('b')
+  await soon()
+  add('c')
+  await soon()
+  assert.equal(deliveries.length, 1)
+  assert.equal(files().length, 2)
+  await deliveries[0]?.settle('sent')
+  assert.deepEqual(deliveries[1]?.names, ['b', 'c'])
+  await deliveries[1]?.settle('sent')
+  assert.deepEqual(files(), [])
+})
+
 test('a refused batch is gone and counted', async () => {
   const { add, deliveries, files, health, queue } = await setUp()
   add('a')
