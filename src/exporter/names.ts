@@ -14,8 +14,6 @@ const MAX_NAMES = 8
  */
 export async function answered(host: string, lingerMs: number | undefined): Promise<void> {
   if (process.platform !== 'linux' || isIP(host) !== 0 || isLocal(host) || isListed(host)) return
-  // Of multicast DNS, which has no server.
-  if (host.endsWith('.local')) return
   const { Resolver } = require('node:dns') as typeof Dns
   const servers = new Resolver().getServers().length
   const resolver = new Resolver({ timeout: Math.ceil(ANSWER_MS / Math.max(1, servers)), tries: 1 })

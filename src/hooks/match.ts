@@ -50,11 +50,11 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
 
   function apply(target: Target, exports: unknown, version: string, original = exports): void {
     if (!isObject(original)) return
-    const copy = copyOf(original)
-    const before = done.get(copy) ?? new Set()
-    if (before.has(target)) return
-    done.set(copy, before.add(target))
     try {
+      const copy = copyOf(original)
+      const before = done.get(copy) ?? new Set()
+      if (before.has(target)) return
+      done.set(copy, before.add(target))
       target.apply(exports, version)
       report('patched', target, version)
     } catch (error) {
