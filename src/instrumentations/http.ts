@@ -109,7 +109,8 @@ const incoming: Operation<Incoming> = {
   extract: ({ req }) => req.headers,
   start(call) {
     const { method = '', url = '', headers = {}, socket, httpVersion } = call.req
-    call.bytesBefore = socket?.bytesWritten ?? 0
+    if (call.res === undefined) call.bytesBefore = socket?.bytesWritten ?? 0
+    const address = socket?.remoteAddress
     const target = pathOf(url)
     const question = target.indexOf('?')
     const scheme = (socket as { encrypted?: boolean } | undefined)?.encrypted === true ? 'https' : 'http'
@@ -122,8 +123,8 @@ const incoming: Operation<Incoming> = {
       'url.scheme': scheme,
       'server.address': host?.address,
       'server.port': host && (host.port ?? defaultPort(scheme)),
-      'client.address': socket?.remoteAddress,
-      'network.peer.address': socket?.remoteAddress,
+      'client.address': address,
+      'network.peer.address': address,
       'network.peer.port': socket?.remotePort,
       'network.protocol.version': httpVersion,
       'user_agent.original': headers['user-agent'],

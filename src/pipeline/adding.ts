@@ -4,40 +4,64 @@ import { log } from '../diagnostics/log.js'
 import type { EndedSpan, Scope } from '../trace/span.js'
 import type { Body, Encoder } from './batch.js'
 
-/** `fullWords`: what is said once, when a span has no room and is dropped; `onAdded`: one waits. */
+/** How a queue hears of its spans, and what it says once, when one has no room and is dropped. */
+export interface Adds {
+  /** So many spans that have ended are encoded in one go. */
+  readonly together: number
+  readonly fullWords: string
+  isFull(): boolean
+  /** One waits to be encoded. */
+  onWaiting(): void
+  /** One is encoded. */
+  onEncoded(): void
+}
+
 export function adding<B extends Body>(
   encoder: Pick<Encoder<B>, 'append' | 'appendEncoded'>,
   health: Health,
-  isFull: () => boolean,
-  fullWords: string,
-  onAdded: () => void,
+  { together, fullWords, isFull, onWaiting, onEncoded }: Adds,
 ) {
-  const drop = (): void => {
+  let waiting: EndedSpan[] = []
+
+  function hasRoom(): boolean {
+    if (!isFull()) return true
     health.dropped.full++
     log.once('full', fullWords)
+    return false
   }
-  return {
-    add(span: EndedSpan): void {
-      if (isFull()) {
-        drop()
-        return
-      }
+
+  function encode(): void {
+    const spans = waiting
+    waiting = []
+    for (const span of spans) {
       try {
         encoder.append(span)
       } catch {
         health.dropped.failed++
-        return
+        continue
       }
-      onAdded()
+      onEncoded()
+    }
+  }
+
+  return {
+    /** Those that are to be encoded yet. */
+    get waiting() {
+      return waiting.length
+    },
+
+    encode,
+
+    add(span: EndedSpan): void {
+      if (!hasRoom()) return
+      if (waiting.push(span) >= together) encode()
+      else onWaiting()
     },
 
     addEncoded(scope: Scope, span: Uint8Array): void {
-      if (isFull()) {
-        drop()
-        return
-      }
+      if (!hasRoom()) return
       encoder.appendEncoded?.(scope, span)
-      onAdded()
+      onEncoded()
     },
   }
 }

@@ -88,6 +88,9 @@ export function outcomeOf(result: 'sent' | 'refused' | object): string | undefin
   return result === 'refused' ? 'refused' : 'unreachable'
 }
 
+// One by one, each between two requests, spans find neither the code nor the tables of the encoder in the processor's caches.
+const TOGETHER = 32
+
 const FULL = 'the queue is full: spans that end before the collector takes others are dropped and counted'
 
 export function createBatchQueue<B extends Body>(
@@ -109,18 +112,34 @@ export function createBatchQueue<B extends Body>(
   let due = false
   let soon: NodeJS.Immediate | undefined
 
-  const isFull = (): boolean =>
-    readySpans + encoder.spans >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES
+  const added = adding(encoder, health, {
+    together: TOGETHER,
+    fullWords: FULL,
+    isFull,
+    onWaiting,
+    onEncoded() {
+      if (encoder.spans >= maxExportBatchSize || encoder.bytes >= MAX_BATCH_BYTES) {
+        seal()
+        sendSoon()
+      } else onWaiting()
+    },
+  })
 
-  function onAdded(): void {
-    if (encoder.spans >= maxExportBatchSize || encoder.bytes >= MAX_BATCH_BYTES) {
-      seal()
-      sendSoon()
-    } else if (timer === undefined && !due) schedule()
+  function onWaiting(): void {
+    if (gathering() >= maxExportBatchSize) added.encode()
+    else if (timer === undefined && !due) schedule()
+  }
+
+  /** Spans that are part of no request yet. */
+  const gathering = (): number => added.waiting + encoder.spans
+
+  function isFull(): boolean {
+    return readySpans + gathering() >= maxQueueSize || readyBytes + encoder.bytes >= MAX_QUEUE_BYTES
   }
 
   function seal(): void {
     due = false
+    added.encode()
     const batch = encoder.take()
     if (batch === undefined) return
     ready.push(batch)
@@ -176,20 +195,21 @@ export function createBatchQueue<B extends Body>(
       underway = undefined
       if (due && ready.length === 0) seal()
       if (ready.length > 0) send()
-      else if (encoder.spans > 0 && timer === undefined) schedule()
+      else if (gathering() > 0 && timer === undefined) schedule()
     })
   }
 
   return {
-    ...adding(encoder, health, isFull, FULL, onAdded),
+    add: added.add,
+    addEncoded: added.addEncoded,
     isFull,
     get size() {
-      return readySpans + encoder.spans
+      return readySpans + gathering()
     },
     get inFlight() {
       return underway?.batch.spans ?? presumed
     },
-    pending: () => underway !== undefined || ready.length > 0 || encoder.spans > 0,
+    pending: () => underway !== undefined || ready.length > 0 || gathering() > 0,
     async flush() {
       seal()
       const last = ready.at(-1) ?? underway?.batch

@@ -270,7 +270,7 @@ export function createSpooledQueue<S extends Segment>(
 
   sendSoon()
   return {
-    ...adding(encoder, health, isFull, FULL, onAdded),
+    ...adding(encoder, health, { together: 1, fullWords: FULL, isFull, onWaiting: onAdded, onEncoded: onAdded }),
     isFull,
     get size() {
       return encoder.spans + (open?.spans ?? 0) + sealedSpans

@@ -14,7 +14,7 @@ import type {
 import { isSuppressed, SPAN_KEY, spanOf, withSpan } from '../context/context.js'
 import { active, run } from '../context/storage.js'
 import { limited } from './attributes.js'
-import { anchorAt, toMs } from './clock.js'
+import { anchorAt, monotonicNow, toMs } from './clock.js'
 import { type Decision, decide, leftOut, type Prospect } from './decide.js'
 import { draw, idFlags, page, SPAN_ID_BYTES, spanIdText, TRACE_ID_BYTES } from './ids.js'
 import type { IsLinked } from './passage.js'
@@ -65,7 +65,7 @@ export function startSpan(
   bytes: Buffer = page,
   decision?: Decision,
 ): Span {
-  const monotonicMs = performance.now()
+  const monotonicMs = monotonicNow()
   const anchor = parentSpan instanceof Span ? parentSpan.anchor : anchorAt(monotonicMs)
   const flags = (parent === undefined ? idFlags : parent.traceFlags & RANDOM) | SAMPLED
   return new Span(
@@ -121,7 +121,7 @@ function createTracer(core: TracerCore, scope: Scope): Tracer {
       if (!decision.recorded) return leftOut(decision, prospect)
     } else if (!core.sampler(parent, bytes, idAt - TRACE_ID_BYTES)) return silent(parent, bytes, idAt)
     const draft: SpanDraft = { name: String(name), kind: kindOf(options?.kind), attributes: {} }
-    const startMs = options?.startTime === undefined ? undefined : toMs(options.startTime, anchorAt(performance.now()))
+    const startMs = options?.startTime === undefined ? undefined : toMs(options.startTime, anchorAt(monotonicNow()))
     const span = startSpan(core, scope, parent, draft, parentSpan, startMs, idAt, bytes, decision)
     if (options?.attributes !== undefined) span.setAttributes(options.attributes)
     if (Array.isArray(options?.links)) for (const link of options.links as Link[]) span.addLink(link)

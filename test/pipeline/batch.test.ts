@@ -77,10 +77,34 @@ test('while a collector takes its time a batch fills, and goes out as soon as th
 test('a batch is full by bytes too', async () => {
   const { queue, deliveries } = setUp()
   const attributes = { text: 'x'.repeat(1024 * 1024) }
-  for (let i = 0; i < 5; i++) queue.add(endedSpan({ attributes }))
+  for (let i = 0; i < 32; i++) queue.add(endedSpan({ attributes }))
+  for (let sent = 1; sent <= 8; sent++) {
+    await turn()
+    const { bytes = 0, settle } = deliveries[sent - 1] ?? {}
+    assert.ok(bytes > 4 * 1024 * 1024 && bytes < 5 * 1024 * 1024, `${bytes} bytes in delivery ${sent}`)
+    settle?.('sent')
+  }
+  assert.equal(queue.size, 0)
+})
+
+test('what is not encoded yet waits like the rest, and goes with it', async () => {
+  const { add, deliveries, health, queue } = setUp()
+  add(3)
+  assert.equal(queue.size, 3)
+  assert.equal(queue.pending(), true)
+  assert.equal(queue.isFull(), false)
+  const [last] = queue.drain()
+  assert.equal(last?.spans, 3)
+  assert.equal(queue.size, 0)
+  assert.equal(queue.pending(), false)
+
+  add(40)
+  assert.equal(queue.size, 40)
+  const flushed = queue.flush()
   await turn()
-  assert.equal(deliveries.length, 1)
-  assert.ok((deliveries[0]?.bytes ?? 0) > 4 * 1024 * 1024 && (deliveries[0]?.bytes ?? 0) < 5 * 1024 * 1024)
+  deliveries[0]?.settle('sent')
+  await flushed
+  assert.equal(health.sent, 40)
 })
 
 test('beyond the queue spans are dropped and counted, in number and in bytes', async () => {

@@ -12,7 +12,15 @@ export type Listeners = { readonly _events?: Readonly<Record<string, unknown>> }
 export function isHeard({ _events }: Listeners, event: string): boolean {
   const listeners = _events?.[event]
   if (typeof listeners !== 'function') return listeners !== undefined
-  return event !== 'finish' && (event !== 'end' || listeners.name !== 'clearIncoming')
+  return event !== 'finish' && (event !== 'end' || !isNodes(listeners))
+}
+
+/** Node's listener of 'end', which is the same for all requests: to read a name takes 80 ns of each. */
+let clearIncoming: unknown
+
+function isNodes(listener: object): boolean {
+  if (clearIncoming === undefined && (listener as { name?: unknown }).name === 'clearIncoming') clearIncoming = listener
+  return listener === clearIncoming
 }
 
 // `emit` takes a rest parameter: handed on as `arguments` it costs 300 ns, eight times a request, and so written out 30 (Node 20).

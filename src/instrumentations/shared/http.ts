@@ -1,10 +1,29 @@
 /** What every HTTP library shares: methods, addresses, redaction, and the server span of a request. */
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { OpenCall } from '../define.js'
-import { createStamp } from './stamp.js'
+import { Foreign, type Stamp } from './stamp.js'
+
+/**
+ * A stamp with a class of its own: those that `createStamp` makes share what V8 learns of them, and so nothing of them is inlined.
+ * That took 270 ns of a request on Node 20 and 180 on Node 24.
+ */
+class ServerCall extends Foreign {
+  #open: OpenCall<any>
+  constructor(object: object, open: OpenCall<any>) {
+    super(object)
+    this.#open = open
+  }
+  static set(object: object, open: OpenCall<any>): void {
+    if (#open in object) object.#open = open
+    else new ServerCall(object, open)
+  }
+  static get(object: object): OpenCall<any> | undefined {
+    return #open in object ? object.#open : undefined
+  }
+}
 
 /** The open server call of an incoming request, by its request and response objects. */
-export const serverCall = createStamp<OpenCall<any>>()
+export const serverCall: Stamp<OpenCall<any>> = ServerCall
 
 let methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
