@@ -1,6 +1,7 @@
 /** Express 4 and 5, and the `router` package that Express 5 routes with: the route of a request, its handlers, its errors. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { choice, defineInstrumentation, internal, type Kit, type OpenCall, type Operation } from './define.js'
+import { type Layer, type Progress, progressOf, type Request, type Step } from './shared/express-progress.js'
 import { methodName, serverCall } from './shared/http.js'
 import { createStamp } from './shared/stamp.js'
 
@@ -30,7 +31,6 @@ export default defineInstrumentation<Options>({
 })
 
 type Next = (error?: unknown) => unknown
-type Request = IncomingMessage & { route?: { path: unknown } }
 
 interface Router {
   stack: Layer[]
@@ -38,42 +38,9 @@ interface Router {
   handle(req: Request, res: ServerResponse, done: Next): unknown
 }
 
-/** A function at its place in a router, or in a route; or a route in a router. */
-interface Layer {
-  readonly handle: ((...args: any[]) => unknown) & { stack?: unknown }
-  readonly route?: { path: unknown }
-  /** Only those in a route have one: undefined is for any. */
-  readonly method?: string
-}
 type RunsRequest = (this: Layer, req: Request, res: ServerResponse, next: Next) => unknown
 type RunsError = (this: Layer, error: unknown, req: Request, res: ServerResponse, next: Next) => unknown
 
-/** How far a request has come. */
-interface Progress {
-  readonly server: OpenCall<object>
-  readonly req: Request
-  readonly res: ServerResponse
-  readonly method: string
-  /** Where the router that runs is mounted, by patterns. */
-  base: string
-  /** Where its layer that runs is mounted. */
-  mount: string
-  /** What Express has put onto the request and we have seen. */
-  entered: Request['route']
-  /** Its pattern with those of the routers around it. */
-  pattern: string
-  /** The pattern of the route that a handler has run of. */
-  route: string
-  /** The last handler has not passed on. */
-  sure: boolean
-  /** The response was complete before what runs now. */
-  answered: boolean
-  error: unknown
-  /** Undefined when the request is over. */
-  open: Step[] | undefined
-}
-
-const progressOf = createStamp<Progress>()
 /** The pattern that a layer is mounted at. */
 const mountedAt = createStamp<string>()
 
@@ -239,17 +206,6 @@ function noteError(progress: Progress, error: unknown): void {
 
 // The two words are no errors: they leave the route, or the router.
 const isError = (error: unknown): boolean => Boolean(error) && error !== 'route' && error !== 'router'
-
-/** A function of the application that runs, until it calls `next` or the request is over. */
-interface Step {
-  readonly kind: 'request handler' | 'middleware' | 'error middleware'
-  readonly layer: Layer
-  readonly progress: Progress
-  /** The error that it was called with. */
-  readonly given?: unknown
-  failure?: unknown
-  call?: OpenCall<Step>
-}
 
 const running: Operation<Step> = {
   needsParent: true,
