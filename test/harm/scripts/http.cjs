@@ -182,11 +182,15 @@ module.exports = {
         res.end('continued')
       })
       server.on('checkExpectation', (_req, res) => res.writeHead(417).end())
-      server.on('upgrade', (_req, socket, head) => {
+      // On a busy machine the client hears that its request is written only after the server has had it.
+      const written = () => new Promise(resolve => setTimeout(resolve, 20))
+      server.on('upgrade', async (_req, socket, head) => {
+        await written()
         t.observe('upgrade', socket.constructor.name, head)
         socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: own\r\n\r\nraw')
       })
-      server.on('connect', (_req, socket, head) => {
+      server.on('connect', async (_req, socket, head) => {
+        await written()
         t.observe('connect', socket.constructor.name, head)
         socket.end('HTTP/1.1 200 OK\r\n\r\ntunnel')
       })
