@@ -27,14 +27,18 @@ const told = (goal, limit, measured, why = 'inside the noise, or spans were lost
 const scaled = (values, by) => spread(values.map(value => value / by))
 
 export function startupGoals(measurement, major, peers) {
-  const { title, added, shareOf, ratioOf } = measurement
+  const { title, added, troubles, shareOf, ratioOf } = measurement
   const goal = `start-up, ${title}, Node ${major}`
   if (title === '500 ES modules') return [{ goal: `${goal}, of bare Node`, limit: 1.1, measured: ratioOf('ours') }]
   if (peers.length === 0) {
     const of = `of the lightest peer's ${THEN.startup} ms in November 2026`
     return [told(`${goal}, ${of}`, OF_THE_LIGHTEST.startup, scaled(added.get('ours'), THEN.startup))]
   }
-  const peer = lightest(peers, name => spread(added.get(name)).median)
+  const peer = lightest(
+    peers,
+    name => spread(added.get(name)).median,
+    name => troubles.get(name),
+  )
   return [
     told(`${goal}, of ${peer}`, OF_THE_LIGHTEST.startup, shareOf('ours', peer)),
     told(`${goal}, of otel`, OF_OTEL, shareOf('ours', 'otel')),

@@ -52,7 +52,7 @@ export function ours(name, folder) {
 export function peersOn(major) {
   const otel = openTelemetry(installed(join(peersFolder, major < 22 ? 'otel-2' : 'otel')))
   const dd = datadog(installed(join(peersFolder, major < 22 ? 'dd-5' : 'dd')))
-  return [...otel, dd, elastic(installed(join(peersFolder, 'elastic')))]
+  return [...otel, dd, elastic(installed(join(peersFolder, 'elastic')))].map(peer => ({ ...peer, isPeer: true }))
 }
 
 const resolver = folder => createRequire(join(folder, 'package.json')).resolve

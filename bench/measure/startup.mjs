@@ -34,11 +34,22 @@ async function startOnce({ flags, env }, { file, format }, { node, surroundings 
   return tookMs
 }
 
-/** All variants on one script and one Node, one warm-up round first. */
+/** All variants on one script and one Node, one warm-up round first. A peer that does not always start is left out. */
 export async function measureStartup(variants, script, { rounds, ...setting }) {
-  const start = variant => startOnce(variant, script, setting)
+  const troubles = new Map()
+  async function start(variant) {
+    if (troubles.has(variant.name)) return Number.NaN
+    try {
+      return await startOnce(variant, script, setting)
+    } catch (error) {
+      if (!variant.isPeer) throw error
+      troubles.set(variant.name, 'does not start')
+      return Number.NaN
+    }
+  }
   for (const variant of variants) await start(variant)
   const results = await interleaved(variants, rounds, start)
+  for (const name of troubles.keys()) results.delete(name)
   const none = results.get('none')
   const added = new Map([...results].map(([name, times]) => [name, minus(times, none)]))
   const noise = Math.abs(spread(minus(results.get('none again'), none)).median)
@@ -46,14 +57,15 @@ export async function measureStartup(variants, script, { rounds, ...setting }) {
     title: script.title,
     results,
     added,
-    /** What `a` adds as a share of what `b` adds. */
-    shareOf: (a, b) => share(added.get(a), added.get(b), noise),
+    troubles,
+    /** What `a` adds as a share of what `b` adds; undefined where that cannot be told. */
+    shareOf: (a, b) => (troubles.has(b) ? undefined : share(added.get(a), added.get(b), noise)),
     /** A start with the variant, over one without. */
     ratioOf: name => spread(over(results.get(name), none)),
   }
 }
 
-export function startupTable({ results, added, shareOf }, subject) {
+export function startupTable({ results, added, troubles, shareOf }, subject) {
   const fastest = name => Math.min(...results.get(name))
   const rows = [...results].map(([name, times]) => {
     if (name.startsWith('none')) return [name, spread(times).median, fastest(name)]
@@ -67,5 +79,6 @@ export function startupTable({ results, added, shareOf }, subject) {
       part === undefined ? '' : `${part.atMost ? '< ' : ''}${spreadText(part)}`,
     ]
   })
-  return table(['', 'ms', 'fastest', 'added', 'added, fastest', `${subject} is, of that`], rows)
+  const absent = [...troubles].map(([name, trouble]) => [name, undefined, undefined, trouble])
+  return table(['', 'ms', 'fastest', 'added', 'added, fastest', `${subject} is, of that`], [...rows, ...absent])
 }
