@@ -38,7 +38,7 @@ const { values } = parseArgs({
 })
 const plan = values.quick ? quick : full
 const nodes = values.node?.map(Number) ?? plan.nodes
-/** Which of them a part is measured on: to measure memory takes three minutes a peer. */
+/** Which of them a part is measured on; memory on the last alone, as the project has no goal for the others. */
 const nodesOf = part =>
   part === 'memory' ? nodes.slice(-1) : values.node === undefined ? (plan[part]?.nodes ?? nodes) : nodes
 const only = values.only?.split(',')

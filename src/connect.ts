@@ -89,15 +89,9 @@ function createKit<Options extends object>(
   maxAgeMs: number,
 ): Kit<Options> {
   const guards = new Map<Operation<any>, Guard>()
-  // Most kits begin one operation only: to look it up costs 40 ns a call.
-  let last: Operation<any> | undefined
-  let lastGuard: Guard | undefined
   const guardOf = (operation: Operation<any>): Guard => {
-    if (operation === last && lastGuard !== undefined) return lastGuard
     let guard = guards.get(operation)
     if (guard === undefined) guards.set(operation, (guard = createGuard(`${scope.name} (${version})`)))
-    last = operation
-    lastGuard = guard
     return guard
   }
 

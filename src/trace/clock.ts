@@ -14,7 +14,7 @@ const MAX_DRIFT_MS = 2
 // To read the wall clock for every trace costs 50 ns of each.
 const CHECK_EVERY_MS = 100
 
-// Not when this file is loaded, as to reach it first costs 1 ms of a start; and once, as the global is a getter (60 ns a span).
+// Not when this file is loaded, as to reach it first costs 1 ms of a start; and once, as the global is a getter (90 ns a request, Node 24).
 let clock: typeof performance | undefined
 
 /** Milliseconds since the process started, that never go back. */

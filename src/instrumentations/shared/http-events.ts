@@ -15,7 +15,7 @@ export function isHeard({ _events }: Listeners, event: string): boolean {
   return event !== 'finish' && (event !== 'end' || !isNodes(listeners))
 }
 
-/** Node's listener of 'end', which is the same for all requests: to read a name takes 80 ns of each. */
+/** Node's listener of 'end', which is the same for all requests: to read a name takes 0.1 us of each (Node 24). */
 let clearIncoming: unknown
 
 function isNodes(listener: object): boolean {

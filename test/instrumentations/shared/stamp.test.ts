@@ -2,22 +2,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { createStamp } from '../../../src/instrumentations/shared/stamp.js'
+import { progressOf } from '../../../src/instrumentations/shared/express-progress.js'
+import { serverCall } from '../../../src/instrumentations/shared/http.js'
+import { createStamp, type Stamp } from '../../../src/instrumentations/shared/stamp.js'
+
+/** Every class that is a stamp: two are written out. */
+const stamps: Record<string, Stamp<any>> = { 'a stamp': createStamp<any>(), serverCall, progressOf }
 
 const fails = (): never => {
   throw new Error('looked at')
 }
 
-test('a stamp is read from the object that it was put on, the last one counts, and each kind is by itself', () => {
-  const [first, second] = [createStamp<string>(), createStamp<string>()]
-  const object = {}
-  assert.equal(first.get(object), undefined)
-  first.set(object, 'a')
-  first.set(object, 'b')
-  second.set(object, 'c')
-  assert.deepEqual([first.get(object), second.get(object), first.get({})], ['b', 'c', undefined])
-  assert.equal(first.get(Object.create(object)), undefined)
-})
+for (const [name, stamp] of Object.entries(stamps)) {
+  test(`${name} is read from the object that it was put on, the last one counts, and each kind is by itself`, () => {
+    const other = createStamp<string>()
+    const object = {}
+    assert.equal(stamp.get(object), undefined)
+    stamp.set(object, 'a')
+    stamp.set(object, 'b')
+    other.set(object, 'c')
+    assert.deepEqual([stamp.get(object), other.get(object), stamp.get({})], ['b', 'c', undefined])
+    assert.equal(stamp.get(Object.create(object)), undefined)
+  })
+}
 
 const objects: Record<string, () => object> = {
   'an object': () => ({ a: 1 }),
@@ -28,15 +35,16 @@ const objects: Record<string, () => object> = {
     new Proxy({}, { get: fails, set: fails, has: fails, ownKeys: fails, defineProperty: fails, getPrototypeOf: fails }),
 }
 
-for (const [what, create] of Object.entries(objects)) {
-  test(`${what} is as before`, () => {
-    const stamp = createStamp<number>()
-    const [stamped, plain] = [create(), create()]
-    stamp.set(stamped, 1)
-    assert.equal(stamp.get(stamped), 1)
-    if (what.startsWith('a proxy')) return
-    assert.deepEqual(Reflect.ownKeys(stamped), Reflect.ownKeys(plain))
-    assert.equal(Object.getPrototypeOf(stamped), Object.getPrototypeOf(plain))
-    assert.equal(inspect(stamped, { showHidden: true }), inspect(plain, { showHidden: true }))
-  })
+for (const [name, stamp] of Object.entries(stamps)) {
+  for (const [what, create] of Object.entries(objects)) {
+    test(`${what} with ${name} is as before`, () => {
+      const [stamped, plain] = [create(), create()]
+      stamp.set(stamped, 1)
+      assert.equal(stamp.get(stamped), 1)
+      if (what.startsWith('a proxy')) return
+      assert.deepEqual(Reflect.ownKeys(stamped), Reflect.ownKeys(plain))
+      assert.equal(Object.getPrototypeOf(stamped), Object.getPrototypeOf(plain))
+      assert.equal(inspect(stamped, { showHidden: true }), inspect(plain, { showHidden: true }))
+    })
+  }
 }
