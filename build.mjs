@@ -1,6 +1,6 @@
 // Bundles the package into dist/: one file that every process loads, and others that wait for what they are about.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire, isBuiltin } from 'node:module'
+import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
 
@@ -29,9 +29,6 @@ const common = {
 
 const require = createRequire(import.meta.url)
 const { instrumentations } = require('./build/src/instrumentations/index.js')
-// Node's own modules are met at every start, but for those that may come late; the other definitions are loaded with their libraries.
-const isEager = ({ modules = [] }) => modules.some(({ name, late }) => isBuiltin(name) && !late)
-const eager = instrumentations.filter(isEager)
 
 /** Where each part that is loaded later comes to lie in dist/, by its source. */
 const parts = new Map([
@@ -56,11 +53,10 @@ const parts = new Map([
   ['src/resource/metadata.ts', 'metadata.js'],
   ['src/spooling.ts', 'spooling.js'],
   ['src/threads.ts', 'threads.js'],
+  ['src/tracing.ts', 'tracing.js'],
   ['src/wanted.ts', 'wanted.js'],
   ['src/exporter/zipkin.ts', 'zipkin.js'],
-  ...instrumentations
-    .filter(definition => !isEager(definition))
-    .map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),
+  ...instrumentations.map(({ name }) => [`src/instrumentations/${name}.ts`, `instrumentations/${name}.js`]),
 ])
 
 const sourceOf = ({ path, resolveDir }) =>
@@ -79,16 +75,13 @@ const apart = place => ({
 
 // What start.js knows of a definition before it loads it: what to meet, and the options.
 const manifest = `
-  ${eager.map(({ name }, at) => `import eager${at} from './${name}.js'`).join('\n')}
   const file = name => './instrumentations/' + name + '.js'
   const load = name => require(file(name)).default
   const patching = (name, at) => (exports, kit) => load(name).modules[at].patch(exports, kit)
   const hearing = (name, at) => kit => load(name).channels[at].listen(kit)
   export const instrumentations = [${instrumentations.map(entry).join()}]`
 
-function entry(definition) {
-  const { name, options, modules = [], channels = [] } = definition
-  if (isEager(definition)) return `eager${eager.indexOf(definition)}`
+function entry({ name, options, modules = [], channels = [] }) {
   const text = JSON.stringify(name)
   const met = modules.map(
     ({ patch: _, ...module }, at) => `${JSON.stringify(module).slice(0, -1)}, patch: patching(${text}, ${at}) }`,
@@ -113,76 +106,89 @@ const listed = {
 }
 
 const inputsOf = ({ metafile }) => Object.keys(metafile.inputs)
-const placeOf = source => (parts.has(source) ? `./${parts.get(source)}` : undefined)
-const startPlugins = [listed, apart(placeOf)]
+const placeOf = (source, up = './') => (parts.has(source) ? up + parts.get(source) : undefined)
+const closureOf = async (source, plugins) =>
+  inputsOf(await build({ ...common, entryPoints: [source], outdir: out, plugins }))
 
-// The modules that start.js has in common with a part stay in start.js: there is one copy of their state.
-const ofStart = new Set(inputsOf(await build({ ...common, entryPoints: [START], outdir: out, plugins: startPlugins })))
-const ofParts = inputsOf(await build({ ...common, entryPoints: [...parts.keys(), INDEX], outdir: out }))
-const shared = ofParts.filter(source => ofStart.has(source) && source !== LIST && source !== START)
-/** What each of them exports, as a pair: its name there, and the one that it has among all that start.js shares. */
-const namesOf = new Map()
-for (const [at, source] of shared.entries()) {
-  const alone = await build({ ...common, format: 'esm', entryPoints: [source], outdir: out })
-  const [{ exports }] = Object.values(alone.metafile.outputs)
-  namesOf.set(
-    source,
-    exports.filter(name => name !== 'default').map(name => [name, `_${at}_${name}`]),
-  )
+/**
+ * Files whose modules others have a use for, too: they stay there, as there is one copy of their state. The first that
+ * has a module is its home.
+ */
+const HOMES = [
+  { entry: START, file: 'start.js', name: 'trace:start' },
+  { entry: 'src/tracing.ts', file: 'tracing.js', name: 'trace:tracing' },
+]
+/** By its source: the home of a module, and what it exports, as pairs of its name there and one of its own in that home. */
+const housed = new Map()
+const needed = inputsOf(await build({ ...common, entryPoints: [...parts.keys(), INDEX], outdir: out }))
+for (const home of HOMES) {
+  const others = source => (source === home.entry ? undefined : placeOf(source))
+  for (const source of await closureOf(home.entry, [listed, apart(others)])) {
+    if (source === LIST || source === home.entry || !needed.includes(source) || housed.has(source)) continue
+    const alone = await build({ ...common, format: 'esm', entryPoints: [source], outdir: out })
+    const [{ exports }] = Object.values(alone.metafile.outputs)
+    const pairs = exports.filter(name => name !== 'default').map(name => [name, `_${housed.size}_${name}`])
+    housed.set(source, { home, pairs })
+  }
 }
-const listOf = (source, pair) => namesOf.get(source).map(pair).join()
+const listOf = ({ pairs }, text) => pairs.map(([name, key]) => text(name, key)).join()
 
-const write = { ...common, write: true }
-const { metafile } = await build({
-  ...write,
-  stdin: {
-    contents: [
-      `export * from './${START}'`,
-      ...shared.map(source => `import { ${listOf(source, ([name, key]) => `${name} as ${key}`)} } from './${source}'`),
-      // Made for the first part: as exports they cost 12 of 90 million instructions of every start (Node 24).
-      'let all',
-      `export const shared = () => all ??= { ${shared.flatMap(source => namesOf.get(source).map(([, key]) => key)).join()} }`,
-    ].join('\n'),
-    resolveDir: '.',
-    loader: 'ts',
-  },
-  outfile: join(out, 'start.js'),
-  plugins: startPlugins,
-})
-
-/** What a part imports and start.js has: taken from there, where `start` is. */
-const fromStart = start => ({
-  name: 'from-start',
+/** What a file of dist/ imports and a home has: taken from there. `up` is the way to dist/. */
+const fromHomes = (file, up) => ({
+  name: 'from-homes',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^trace:start$/ }, () => ({ path: start, external: true }))
+    onResolve({ filter: /^trace:/ }, ({ path }) => ({
+      path: up + HOMES.find(({ name }) => name === path).file,
+      external: true,
+    }))
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
-      const source = sourceOf({ path, resolveDir: '.' })
-      if (!shared.includes(source)) return undefined
-      return {
-        contents: `export const { ${listOf(source, ([name, key]) => `${key}: ${name}`)} } = require('trace:start').shared()`,
-      }
+      const module = housed.get(sourceOf({ path, resolveDir: '.' }))
+      if (module === undefined || module.home.file === file) return undefined
+      const names = listOf(module, (name, key) => `${key}: ${name}`)
+      return { contents: `export const { ${names} } = require('${module.home.name}').shared()` }
     })
   },
 })
+
+const write = { ...common, write: true }
+const metafile = { inputs: {} }
+const written = async options => Object.assign(metafile.inputs, (await build({ ...write, ...options })).metafile.inputs)
+for (const { entry, file } of HOMES) {
+  const own = [...housed].filter(([, { home }]) => home.file === file)
+  await written({
+    stdin: {
+      contents: [
+        `export * from './${entry}'`,
+        ...own.map(
+          ([source, module]) => `import { ${listOf(module, (name, key) => `${name} as ${key}`)} } from './${source}'`,
+        ),
+        // Made for the first part: as exports they cost 12 of 90 million instructions of every start (Node 24).
+        'let all',
+        `export const shared = () => all ??= { ${own.map(([, module]) => listOf(module, (_, key) => key)).join()} }`,
+      ].join('\n'),
+      resolveDir: '.',
+      loader: 'ts',
+    },
+    outfile: join(out, file),
+    plugins: [listed, fromHomes(file, './'), apart(source => (source === entry ? undefined : placeOf(source)))],
+  })
+}
 for (const [source, file] of parts) {
-  const start = file.includes('/') ? '../start.js' : './start.js'
-  const { metafile: made } = await build({
-    ...write,
+  if (HOMES.some(({ entry }) => entry === source)) continue
+  const up = file.includes('/') ? '../' : './'
+  await written({
     entryPoints: [source],
     outfile: join(out, file),
-    plugins: [fromStart(start), apart(other => (other === source ? undefined : placeOf(other)))],
+    plugins: [fromHomes(file, up), apart(other => (other === source ? undefined : placeOf(other, up)))],
   })
-  Object.assign(metafile.inputs, made.inputs)
 }
-await build({ ...write, entryPoints: { 'farewell-worker': 'src/exporter/farewell-worker.ts' }, outdir: out })
-await build({
-  ...write,
+await written({ entryPoints: { 'farewell-worker': 'src/exporter/farewell-worker.ts' }, outdir: out })
+await written({
   entryPoints: { index: INDEX, register: 'register.ts' },
   outdir: out,
-  plugins: [fromStart('./start.js'), apart(source => (source === START ? './start.js' : placeOf(source)))],
+  plugins: [fromHomes('', './'), apart(source => (source === START ? './start.js' : placeOf(source)))],
 })
-await build({
-  ...write,
+await written({
   entryPoints: { cli: 'src/cli/main.ts' },
   outdir: out,
   banner: { js: "#!/usr/bin/env node\n'use strict';" },

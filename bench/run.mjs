@@ -131,7 +131,8 @@ const chosen = plan.parts.filter(
   part => wanted(part) || (part === 'requests' && plan.workloads.some(name => wanted(name))),
 )
 const needs = { requests: 'postgres', queue: 'rabbitmq' }
-const services = await startServices(chosen.map(part => needs[part]).filter(Boolean))
+// Own ones, which are kept off the measured core with this process.
+const services = await startServices(chosen.map(part => needs[part]).filter(Boolean), { own: true })
 const surroundings = await startSurroundings()
 try {
   if (chosen.includes('footprint')) footprint()

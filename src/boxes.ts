@@ -1,5 +1,6 @@
 /** How the spans of worker threads come to the main thread: through memory that it gives to each thread that it makes. */
-import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Worker } from 'node:worker_threads'
+import type * as WorkerThreads from 'node:worker_threads'
+import { handDown, inherited } from './config/inherited.js'
 import type { Config } from './config/options.js'
 import {
   createHealth,
@@ -49,7 +50,7 @@ export function takeOver(config: Config, receiver: ThreadsOf.Receiver) {
   let offered: Box[] = []
   let threads: ThreadsOf.Threads | undefined
   // The constructor of a worker copies this for it, and so asks the getters.
-  setEnvironmentData(KEY, {
+  handDown(KEY, {
     get config() {
       text ??= JSON.stringify(config)
       return text
@@ -59,10 +60,10 @@ export function takeOver(config: Config, receiver: ThreadsOf.Receiver) {
       offered.push(box)
       return box
     },
-  } as never)
+  })
   return {
     /** A worker was made. */
-    made(worker: Worker): void {
+    made(worker: WorkerThreads.Worker): void {
       threads ??= load(receiver)
       threads?.watch(worker, offered)
       offered = []
@@ -94,8 +95,10 @@ interface HandingOver extends MailingOf.Mailing {
  * is not traced passes its own box on to those that it makes.
  */
 export function handOver(config: Config, onHandedOver: () => void): HandingOver | undefined {
-  const offer = isMainThread ? undefined : (getEnvironmentData(KEY) as Offer | undefined)
-  if (offer?.config !== JSON.stringify(config) || !claimBox(offer.box, threadId)) return undefined
+  const offer = inherited(KEY) as Offer | undefined
+  if (offer?.config !== JSON.stringify(config)) return undefined
+  const { threadId } = require('node:worker_threads') as typeof WorkerThreads
+  if (!claimBox(offer.box, threadId)) return undefined
   const counters = createHealth()
   let mailing: MailingOf.Mailing | undefined
   const state = (): QueueState => mailing?.state() ?? { size: 0, inFlight: 0 }

@@ -1,5 +1,6 @@
 /** Watches for the end of the process, to deliver what has ended without changing how the process goes. */
-import { isMainThread, type Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { isMainThread } from './config/inherited.js'
 import { wrap } from './hooks/wrap.js'
 
 export interface Leaving {

@@ -1,12 +1,13 @@
 /** Builds every part from a Config and joins them. */
 import { writeSync } from 'node:fs'
-import { isMainThread } from 'node:worker_threads'
 import { handOver, receiving, takeOver } from './boxes.js'
 import type * as ComponentsOf from './components.js'
 import type { Components, Options } from './components.js'
+import { handDownBy, isMainThread } from './config/inherited.js'
 import { environment, loadConfig } from './config/load.js'
 import type { Config } from './config/options.js'
 import { connect, coveredBy, report } from './connect.js'
+import { SAMPLED } from './context/span-identity.js'
 import { contextManager, setBase } from './context/storage.js'
 import { createHealth, type HealthReport, lostOf, reportOf } from './diagnostics/health.js'
 import { log } from './diagnostics/log.js'
@@ -14,10 +15,10 @@ import { watchExit } from './exit.js'
 import type * as ConsoleExporter from './exporter/console.js'
 import type * as Foreign from './foreign.js'
 import { isTaken, setGlobals } from './globals.js'
+import { whenLoaded } from './hooks/builtins.js'
 import { install } from './hooks/index.js'
 import type { Instrumentation } from './instrumentations/define.js'
 import { instrumentations } from './instrumentations/index.js'
-import { setHttpRules } from './instrumentations/shared/http.js'
 import type * as Lambda from './lambda.js'
 import { KEY, type Making } from './making.js'
 import type * as Metrics from './metrics.js'
@@ -25,15 +26,15 @@ import { createOtlpSink, type Destination, type SpanSink } from './otlp.js'
 import { within } from './pipeline/within.js'
 import { extractEnvironment } from './propagation/environment.js'
 import { createPropagator } from './propagation/index.js'
-import type * as RemoteSampling from './remote-sampling.js'
-import type * as Samplers from './sampling/index.js'
-import { setIds } from './trace/ids.js'
+import { samplingOf } from './sampling-of.js'
 import { createPolicy } from './trace/passage.js'
-import { alwaysOn, createSampler, isSamplerName, rootStateOf } from './trace/sampler.js'
-import { SAMPLED, type Span } from './trace/span.js'
+import type { Span } from './trace/span.js'
 import { withoutStandIns, withStandIns } from './trace/stand-in.js'
-import { createTracerProvider, type TracerCore } from './trace/tracer.js'
+import type { TracerCore } from './trace/tracer.js'
+import type * as TracingOf from './tracing.js'
 import type * as WantedOf from './wanted.js'
+
+export { isInternalThread } from './config/inherited.js'
 
 /** 'failed': of the spans that waited some were lost. 'timeout': some are still under way. */
 export type FlushResult = 'delivered' | 'failed' | 'timeout'
@@ -137,6 +138,8 @@ function start(config: Config, components: Components): Started {
     return nothing
   }
 
+  whenLoaded(['worker_threads'], name => handDownBy(require(name)))
+
   const counters = createHealth()
   const theirs = foreign?.createForeign(components, config, counters)
   const processors = theirs?.processors
@@ -148,7 +151,6 @@ function start(config: Config, components: Components): Started {
         createOtlpSink(config, at === all.length - 1 && !theirs?.sink ? counters : createHealth(), destination),
       )
   if (theirs?.sink !== undefined) sinks.push(theirs.sink)
-  if (components.idGenerator && foreign) setIds(foreign.idsOf(components.idGenerator))
   const console = config.exporters.includes('console') ? consoleSink() : undefined
   // Lambda freezes the process as soon as the invocation has its answer.
   const freezes = environment.AWS_LAMBDA_FUNCTION_NAME !== undefined
@@ -193,18 +195,25 @@ function start(config: Config, components: Components): Started {
   // As metrics, spans are told by the thread that exports them.
   const ownHealth = (): HealthReport => mailing?.health(core.host.started) ?? healthNow()
   const definitions = enabled(config)
-  setHttpRules(config.http)
+  const ids = components.idGenerator && foreign?.idsOf(components.idGenerator)
+  let making: TracingOf.Tracing | undefined
+  const tracing = () => (making ??= (require('./tracing.js') as typeof TracingOf).createTracing(core, config, ids))
+  // What else makes spans, of the same core, takes its ids as it finds them.
+  if (ids !== undefined) tracing()
   // Code that has the SDK's provider in mind flushes and ends it.
-  const provider = Object.assign(withStandIns(createTracerProvider(core), coveredBy(definitions)), {
-    forceFlush: () => flush(),
-    shutdown: () => shutdown(),
-  })
+  const provider = Object.assign(
+    withStandIns(() => tracing().provider, coveredBy(definitions)),
+    {
+      forceFlush: () => flush(),
+      shutdown: () => shutdown(),
+    },
+  )
   setGlobals(provider, contextManager, withoutStandIns(propagator), metrics => {
     const { observeHealth } = require('./metrics.js') as typeof Metrics
     observeHealth(metrics, healthNow, counters, componentOf(config))
   })
 
-  const early = install(connect(definitions, config, core), report)
+  const early = install(connect(definitions, config, tracing), report)
   if (early.length > 0 && isMainThread) {
     log.warn(
       'loaded before @org/trace and so not traced: %s; start with node --import @org/trace/register',
@@ -287,25 +296,6 @@ const destinations = ({ exporters }: Config): Destination[] =>
 
 function enabled({ enabledInstrumentations: only, disabledInstrumentations: without }: Config): Instrumentation[] {
   return instrumentations.filter(({ name }) => (only?.includes(name) ?? true) && !without.includes(name))
-}
-
-interface Sampling extends Pick<TracerCore, 'sampler' | 'rootState' | 'decider'> {
-  readonly stopSampling?: () => void
-}
-
-/** The application's own sampler, else the configured one; those that decide by more than parent and trace id are files of their own. */
-function samplingOf({ sampler, ...config }: Config, components: Components): Sampling {
-  const { name, ratio } = sampler
-  const own = components.sampler as TracerCore['decider']
-  if (own !== undefined) return { sampler: alwaysOn, decider: own }
-  if (isSamplerName(name)) return { sampler: createSampler({ name, ratio }), rootState: rootStateOf(sampler) }
-  if (name === 'traceidratio') {
-    const { createTraceIdRatio } = require('./sampling/index.js') as typeof Samplers
-    return { sampler: alwaysOn, decider: createTraceIdRatio(ratio) }
-  }
-  const { createRemoteSampler } = require('./remote-sampling.js') as typeof RemoteSampling
-  const remote = createRemoteSampler({ sampler, ...config })
-  return { sampler: alwaysOn, decider: remote, stopSampling: () => remote.shutdown() }
 }
 
 // A file of its own, that few applications load: the properties of Unicode that it knows cost 1 ms.

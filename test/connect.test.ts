@@ -15,6 +15,7 @@ async function run(body: string) {
     ...fakePackage('lib', '1.0.0'),
     'app.cjs': `
       const { connect, report } = require(${built('connect.js')})
+      const { createTracing } = require(${built('tracing.js')})
       const { install } = require(${built('hooks/index.js')})
       const { channel } = require('node:diagnostics_channel')
       const core = {
@@ -26,7 +27,7 @@ async function run(body: string) {
       const operation = { start: () => ({ name: 'call', kind: 0, attributes: {} }) }
       const target = patch => ({ name: 'lib', versions: '>=1 <2', patch })
       const start = definition =>
-        install(connect([{ name: 'lib', title: 'Lib', category: 'http', ...definition }], { instrumentations: {}, async: {} }, core), report)
+        install(connect([{ name: 'lib', title: 'Lib', category: 'http', ...definition }], { instrumentations: {} }, () => createTracing(core, { http: {}, async: {} })), report)
       ${body}`,
   })
   const { code, stdout, stderr } = await runApp({ script: join(folder, 'app.cjs'), preload: 'none' })

@@ -178,10 +178,16 @@ test('flush() delivers what has ended, shutdown() ends the recording; neither re
 
 test('in a thread of module loaders nothing is started', async t => {
   if (!('isInternalThread' in require('node:worker_threads'))) return t.skip('this Node does not tell it')
-  const hooks = `data:text/javascript,export const resolve = (specifier, context, next) => next(specifier, context)`
+  const hooks = `data:text/javascript,import 'node:http'; export const resolve = (specifier, context, next) => next(specifier, context)`
   const loader = `data:text/javascript,${encodeURIComponent(`import { register } from 'node:module'; register(${JSON.stringify(hooks)})`)}`
   const env = { OTEL_LOG_LEVEL: 'debug', OTEL_TRACES_EXPORTER: 'none' }
-  const { lines } = await run({ code: '', type: 'esm', preload: 'require', flags: ['--import', loader], env })
+  const { lines } = await run({
+    code: `import 'node:http'`,
+    type: 'esm',
+    preload: 'require',
+    flags: ['--import', loader],
+    env,
+  })
   assert.equal(lines.filter(line => line.includes('debug: http ')).length, 1)
 })
 
@@ -191,6 +197,7 @@ test('where the package was replaced under a running application, spans are lost
   try {
     const code = `
       require(${JSON.stringify(join(copy, 'register.js'))})
+      require('node:http')
       require('node:fs').rmSync(${JSON.stringify(copy)}, { recursive: true })
       ${LOADED}`
     const { spans, lines } = await run({ code, preload: 'none' })

@@ -30,6 +30,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const files = testFiles(positionals)
+// Without files `node --test` would look for some.
+if (files.length === 0) throw new Error(`no test file matches ${positionals.join(' ')}`)
 const rows = []
 try {
   await withServices(files, async env => {
@@ -40,4 +42,4 @@ try {
   process.exitCode = 1
 }
 console.table(rows)
-if (files.length === 0 || rows.some(row => row['exit code'] !== 0 || row.failed > 0)) process.exitCode = 1
+if (rows.some(row => row['exit code'] !== 0 || row.failed > 0)) process.exitCode = 1

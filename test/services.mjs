@@ -14,10 +14,11 @@ import { sqs } from './services/sqs.mjs'
 export const starters = { kafka, mqtt, nats, postgres, rabbitmq, redis, sqs }
 
 /**
- * Starts those of the named services that do not answer yet. Returns the environment for the tests and a `stop`.
+ * Starts those of the named services that do not answer yet; `own`: PostgreSQL and RabbitMQ even if they do. Returns the
+ * environment for the tests and a `stop`.
  * Throws an error that names the service that cannot be had.
  */
-export async function startServices(names) {
+export async function startServices(names, { own = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'trace-test-'))
   // PostgreSQL does not run as root: the folder of its data has to let user postgres through.
   chmodSync(folder, 0o755)
@@ -35,7 +36,7 @@ export async function startServices(names) {
   }
   const env = {}
   try {
-    for (const name of names) Object.assign(env, await starters[name]({ folder, atExit, atStop }))
+    for (const name of names) Object.assign(env, await starters[name]({ folder, atExit, atStop, own }))
   } catch (error) {
     await stop()
     throw error

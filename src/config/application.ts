@@ -1,7 +1,7 @@
 /** The application's own package.json: a service that nobody named is named after it, and beside it stand its options. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, resolve, sep } from 'node:path'
-import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
+import { handDown, inherited, isMainThread } from './inherited.js'
 
 export interface ApplicationPackage {
   readonly name: string
@@ -13,10 +13,10 @@ const KEY = '@org/trace application'
 /** Of this process, the same in all of its threads. Never throws. */
 export function applicationPackage(): ApplicationPackage | undefined {
   // A worker's main script is its own file, and not even that is known to what `--require` loads there.
-  const found = isMainThread ? undefined : (getEnvironmentData(KEY) as ApplicationPackage | undefined)
+  const found = inherited(KEY) as ApplicationPackage | undefined
   if (found !== undefined) return found
   const own = findApplicationPackage(process.argv[1])
-  if (isMainThread && own !== undefined) setEnvironmentData(KEY, own as never)
+  if (isMainThread && own !== undefined) handDown(KEY, own)
   return own
 }
 

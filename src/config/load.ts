@@ -1,7 +1,7 @@
 /** From `init` options, environment, files and defaults to one frozen Config. */
-import { isMainThread } from 'node:worker_threads'
 import { log } from '../diagnostics/log.js'
 import { applicationPackage } from './application.js'
+import { isMainThread } from './inherited.js'
 import { type Config, createTable, type Options } from './options.js'
 import { GRPC_ENDPOINT, HTTP_ENDPOINT, isHostAndPort } from './otlp.js'
 import { type Complain, isObject } from './parse.js'

@@ -1,11 +1,11 @@
 /** What options are read from besides code: the environment, and files where there are any. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 import { applicationFolders } from './application.js'
 import type { Wanted } from './file/given.js'
 import type * as ConfigFile from './file/index.js'
 import type { ConfigModel } from './file/model.js'
+import { handDown, inherited, isMainThread } from './inherited.js'
 import type * as OwnFile from './own-file.js'
 import { isObject } from './parse.js'
 import { isRow, rowsWithPaths, type Table } from './row.js'
@@ -101,10 +101,10 @@ function ownFile(env: Environment): string | undefined {
   const named = env.TRACE_CONFIG?.trim()
   if (named) return named
   // What `--require` loads in a worker knows of no script.
-  if (!isMainThread) return getEnvironmentData(KEY) as string | undefined
+  if (!isMainThread) return inherited(KEY) as string | undefined
   const found = applicationFolders()
     .map(folder => resolve(folder, FILE))
     .find(file => existsSync(file))
-  if (found !== undefined) setEnvironmentData(KEY, found)
+  if (found !== undefined) handDown(KEY, found)
   return found
 }

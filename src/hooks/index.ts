@@ -1,8 +1,8 @@
 /** Calls each target once per loaded copy of its module, however that copy was loaded. */
 import { isBuiltin, registerHooks, syncBuiltinESMExports } from 'node:module'
+import { isLoaded, whenLoaded } from './builtins.js'
 import type * as Import from './import.js'
 import { installedOf, mainIsModule } from './installed.js'
-import { hookConnections } from './late.js'
 import { createMatcher, type Matcher } from './match.js'
 import { hookRequire, loadedBefore } from './require.js'
 
@@ -11,8 +11,6 @@ export interface Target {
   readonly name: string
   readonly versions: string
   readonly file?: string | undefined
-  /** Of built-in modules: see `ModuleTarget` of the instrumentations. */
-  readonly late?: boolean | undefined
   /** Of a file that is an ES module: what `apply` may replace, by the names in that file. */
   readonly replaces?: readonly string[] | undefined
   apply(exports: any, version: string): void
@@ -31,13 +29,10 @@ export function install(targets: readonly Target[], report: Report): string[] {
   const early = loadedBefore(matcher)
   hookRequire(matcher)
   meetModules(matcher, targets)
-  const namesOf = (late: boolean) =>
-    new Set(targets.filter(target => isBuiltin(target.name) && (target.late ?? false) === late).map(({ name }) => name))
-  const builtins = namesOf(false)
-  // `require`, as importing a built-in from an ES module reads every export: 27 ms for node:http on Node 24.
-  for (const name of builtins) matcher.builtin(name, require(name))
-  if (builtins.size > 0) syncBuiltinESMExports()
-  hookConnections(namesOf(true), name => matcher.builtin(name, require(name)))
+  const builtins = new Set(targets.map(({ name }) => name).filter(isBuiltin))
+  const isLate = [...builtins].some(isLoaded)
+  whenLoaded(builtins, name => matcher.builtin(name, require(name)))
+  if (isLate) syncBuiltinESMExports()
   return early
 }
 

@@ -36,11 +36,6 @@ export interface ModuleTarget<Options> {
   versions: string
   /** Inside the package, without a leading './'; absent means what `require(name)` returns. */
   file?: string
-  /**
-   * Of built-in modules that do nothing without a connection: not loaded at the start, and patched when the first
-   * connection is made after the application has loaded it. Only what is reached from then on can be patched: prototypes.
-   */
-  late?: true
   /** Where the file is an ES module: what `patch` may replace in its exports, by the names in that file. */
   replaces?: readonly string[]
   patch(exports: any, kit: Kit<Options>): void

@@ -27,8 +27,7 @@ export default defineInstrumentation<HttpHeaders>({
     {
       name: 'http',
       versions: NODE,
-      // Of `https`, too: its servers, requests and agents inherit all of these. To load it was half of what a start added
-      // (64 of 135 million instructions, Node 24), and nothing would tell when an ES module imports it.
+      // Of `https`, too: its servers, requests and agents inherit all of these.
       patch(http: typeof import('node:http'), kit) {
         traceServers(http, kit)
         // Requests and responses tell how a call goes on by events: overhearing them adds no listener.

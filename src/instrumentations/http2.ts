@@ -46,8 +46,6 @@ export default defineInstrumentation<HttpHeaders>({
     {
       name: 'http2',
       versions: '>=20.6 <28',
-      // To load it costs 7 ms on Node 20 and 25 on Node 24, best of nine fresh processes that have http and https.
-      late: true,
       patch(http2: Http2, kit) {
         const session = Object.getPrototypeOf(unconnected(http2)) as ClientHttp2Session
         kit.wrap(session, 'request', request => ask(request as Request, kit) as typeof request)

@@ -1,5 +1,5 @@
 /** Which traces are recorded: the standard samplers that need nothing but parent and trace id (specification/trace/sdk.md#built-in-samplers). */
-import { DEFERRED, SAMPLED, type SpanIdentity } from './span.js'
+import { DEFERRED, SAMPLED, type SpanIdentity } from '../context/span-identity.js'
 import { RANDOM_DIGITS, thresholdOf } from './threshold.js'
 
 /** True if the span is to be recorded and exported. Without a parent, its trace id is the 16 bytes from `at` on. */

@@ -11,24 +11,24 @@ import { spanOf, withSpan } from '../context/context.js'
 import { identityOf, NO_SPAN, NonRecordingSpan } from '../context/span-identity.js'
 import { active, run } from '../context/storage.js'
 import { log } from '../diagnostics/log.js'
-import { CLIENT, PRODUCER } from './span.js'
+import { CLIENT, PRODUCER } from './ended-span.js'
 
 /** Of OpenTelemetry's own SDK beside us one warning is enough: this is its key. */
 export const RIVAL = 'rival'
 
 /**
- * `provider`, with stand-ins for those tracers of which `coveredBy` names the instrumentation of ours that does their work.
+ * What `provider` returns, with stand-ins for those tracers of which `coveredBy` names the instrumentation of ours that does their work.
  * What a stand-in starts is the active span once more, which records nothing; the first is told of, unless
  * the whole SDK was.
  */
 export function withStandIns(
-  provider: TracerProvider,
+  provider: () => TracerProvider,
   coveredBy: (tracerName: string) => string | undefined,
 ): TracerProvider {
   return {
     getTracer(name, version, options) {
       const own = coveredBy(name)
-      return own === undefined ? provider.getTracer(name, version, options) : createStandIn(name, own)
+      return own === undefined ? provider().getTracer(name, version, options) : createStandIn(name, own)
     },
   }
 }

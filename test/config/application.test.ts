@@ -93,9 +93,13 @@ test('a name that is given needs no package.json', () => {
 })
 
 test('a worker thread is named as the main thread is, however we come into it', async () => {
+  const built = (file: string): string => JSON.stringify(join(root, 'build/src', file))
   const preload = write(
     'preload.js',
-    `console.log(require(${JSON.stringify(join(root, 'build/src/config/load.js'))}).loadConfig([]).serviceName)`,
+    `console.log(require(${built('config/load.js')}).loadConfig([]).serviceName)
+     require(${built('hooks/builtins.js')}).whenLoaded(['worker_threads'], name => {
+       require(${built('config/inherited.js')}).handDownBy(require(name))
+     })`,
   )
   write('shop/node_modules/pool/worker.js', '')
   write('shop/node_modules/pool/package.json', '{"name":"pool"}')

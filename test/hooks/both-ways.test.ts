@@ -54,15 +54,17 @@ const entriesOf = (target: ModuleTarget<any>): { bare: string; path: string }[] 
     return { path, bare: folder === join(root, 'node_modules', target.name) && !target.file ? target.name : path }
   })
 
-const entries = libraries.flatMap(entriesOf)
+const builtins = targets.filter(({ name }) => nodeModule.isBuiltin(name))
+const entries = [
+  ...builtins.map(({ name }) => ({ path: `node:${name}`, bare: `node:${name}` })),
+  ...libraries.flatMap(entriesOf),
+]
 const paths = JSON.stringify(entries.map(({ path }) => path))
 const bare = JSON.stringify(entries.map(({ bare }) => bare))
 
 const expected: Record<string, number> = {}
 const expect = (key: string): number => (expected[key] = (expected[key] ?? 0) + 1)
-// Those that come late need a connection: their tests look for it.
-for (const { name, late } of targets)
-  if (nodeModule.isBuiltin(name) && !late) expect(`${name} ${process.versions.node}`)
+for (const { name } of builtins) expect(`${name} ${process.versions.node}`)
 for (const target of libraries) for (const { version } of holdersOf(target)) expect(`${target.name} ${version}`)
 
 const LOADS = {

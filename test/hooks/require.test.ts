@@ -69,6 +69,7 @@ test('Node keeps every function of its loader but _compile, which keeps name and
     const before = look()
     const { name, length } = Module.prototype._compile
     install(target('lib'), target('http'))
+    require('http')
     const after = look()
     console.log(before.length === after.length && before.every((value, i) => Object.is(value, after[i])))
     console.log(Module.prototype._compile.name === name, Module.prototype._compile.length === length)

@@ -4,10 +4,10 @@ import { freePort } from '../free-port.mjs'
 import { startPostgres } from '../postgres-server.mjs'
 import { serverUrl } from './server.mjs'
 
-export async function postgres({ folder, atExit, atStop }) {
+export async function postgres({ folder, atExit, atStop, own }) {
   const url = await serverUrl({
     service: 'PostgreSQL',
-    given: urlOf(process.env.TEST_POSTGRES_PORT ?? 5432, process.env.PGPASSWORD),
+    given: own ? undefined : urlOf(process.env.TEST_POSTGRES_PORT ?? 5432, process.env.PGPASSWORD),
     answers,
     async startOwn(lines) {
       const port = await freePort()

@@ -8,10 +8,10 @@ import { serverUrl, start } from './server.mjs'
 // The one on the path is a script for root, which runs it as another user.
 const COMMAND = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 
-export async function rabbitmq({ folder, atExit }) {
+export async function rabbitmq({ folder, atExit, own }) {
   const url = await serverUrl({
     service: 'RabbitMQ',
-    given: urlOf(process.env.TEST_RABBITMQ_PORT ?? 5672),
+    given: own ? undefined : urlOf(process.env.TEST_RABBITMQ_PORT ?? 5672),
     answers,
     command: COMMAND,
     debian: 'rabbitmq-server',
