@@ -5,13 +5,12 @@ import { root } from '../lib/project.mjs'
 import { attributes, NAME } from './typical.mjs'
 
 const PARTS = `
-export { connect } from './src/connect.js'
 export { ROOT } from './src/context/context.js'
 export { contextManager } from './src/context/storage.js'
 export { createProtoEncoder } from './src/exporter/otlp-proto.js'
 export { createPropagator } from './src/propagation/index.js'
 export { alwaysOn } from './src/trace/sampler.js'
-export { createTracerProvider } from './src/trace/tracer.js'
+export { createTracing } from './src/tracing.js'
 `
 
 /** Bundles those parts of the tree in `folder`, as the package is bundled. Returns the file. */
@@ -48,13 +47,11 @@ export function createSide(file) {
     sampler: parts.alwaysOn,
     host: { limits, started: 0, onEnd: span => onEnd(span) },
   }
-  const tracer = parts.createTracerProvider(core).getTracer('bench', '1.0.0')
+  const { provider, createKit } = parts.createTracing(core, { http: {}, async: {} })
+  const tracer = provider.getTracer('bench', '1.0.0')
   const library = { call: () => undefined }
   const operation = { start: () => ({ name: NAME, kind: 2, attributes: attributes() }) }
-  const patch = (exports, kit) => kit.trace(exports, 'call', operation)
-  const definition = { name: 'bench', modules: [{ name: 'bench', versions: '1.x', patch }] }
-  for (const target of parts.connect([definition], { instrumentations: {}, async: {} }, core))
-    target.apply(library, '1.0.0')
+  createKit({ name: 'bench', version: '1.0.0' }, {}, '1.0.0').trace(library, 'call', operation)
   const encoder = parts.createProtoEncoder({ 'service.name': 'bench' }, limits)
 
   return {
