@@ -6,6 +6,12 @@ import { onMeasuredCore } from './cores.mjs'
 
 const ANSWERS_WITHIN_MS = 120_000
 
+/** Each ends its process at once. */
+const kills = new Set()
+process.once('exit', () => {
+  for (const kill of kills) kill()
+})
+
 /** The environment of a measured process: nothing of this one's that could configure a tracer. */
 export const environment = own => ({ PATH: process.env.PATH, HOME: process.env.HOME, ...own })
 
@@ -22,7 +28,7 @@ export async function startChild({ node, flags, env, app, args = [] }) {
     errors = (errors + text).slice(-4000)
   })
   const kill = () => child.kill('SIGKILL')
-  process.once('exit', kill)
+  kills.add(kill)
 
   async function answer() {
     const ended = new AbortController()
@@ -46,7 +52,7 @@ export async function startChild({ node, flags, env, app, args = [] }) {
       return answer()
     },
     async stop() {
-      process.off('exit', kill)
+      kills.delete(kill)
       if (child.exitCode === null && child.signalCode === null) {
         kill()
         await once(child, 'exit')

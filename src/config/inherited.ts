@@ -10,7 +10,8 @@ interface Threads {
 
 // What a thread must not do is marked so in every thread but the main one (lib/internal/process/worker_thread_only.js, Node 20
 // to 26). To ask worker_threads would load it, which is 9 of the 80 million instructions that a start added (Node 24).
-let threads: Threads | undefined = 'disabled' in process.abort ? (require('node:worker_threads') as Threads) : undefined
+const { disabled } = process.abort as { readonly disabled?: true }
+let threads: Threads | undefined = disabled ? (require('node:worker_threads') as Threads) : undefined
 
 export const isMainThread = threads?.isMainThread ?? true
 
