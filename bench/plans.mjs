@@ -7,7 +7,7 @@ export const full = {
   workloads: ['http', 'express', 'express-pg'],
   parts: ['footprint', 'micro', 'startup', 'requests', 'queue', 'memory'],
   startup: { rounds: 5 },
-  requests: { rounds: 2, nodes: [20, 24], warmUpMs: 1200, slices: 5, sliceMs: 300, rateMs: 1000 },
+  requests: { rounds: 2, nodes: [20, 24], warmUpMs: 1500, slices: 8, sliceMs: 250, rateMs: 1000 },
   queue: { rounds: 2, nodes: [20, 24], messages: 10_000 },
   micro: { rounds: 3, measureMs: 300 },
 }

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: all measurements, against the peers, into bench/RESULTS.md. `-- --quick`: ours against the last commit in a
- * few minutes, nothing written. `--only startup,http`: parts; `--node 24`: of a Node; `--rounds 3`: so many.
+ * few minutes, nothing written. `--only startup,http`: parts, the others stay as they are; `--node 24`: of a Node;
+ * `--rounds 3`: so many.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,7 +25,7 @@ import { measureRequests, requestsTable, workloads } from './measure/requests.mj
 import { measureStartup, scripts, startupTable } from './measure/startup.mjs'
 import { bundleParts } from './micro/ours.mjs'
 import { full, quick } from './plans.mjs'
-import { createReport } from './report.mjs'
+import { createReport, writeResults } from './report.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -96,6 +97,7 @@ async function requests(node, major, surroundings, env) {
     const measured = await measureRequests(all, name, { ...where, ...setting('requests') })
     report.section(`Requests, ${workloads[name].title}, Node ${major}`, requestsTable(measured, 'ours'))
     report.goals(...requestGoals(measured, major, names))
+    finish(name, major)
   }
 }
 
@@ -126,6 +128,23 @@ function footprint() {
   report.goals(...footprintGoals(measured))
 }
 
+const keyOf = (part, major) => (major === undefined ? part : `${part} ${major}`)
+
+/** A whole run keeps all of its parts, one of some parts those. */
+function finish(part, major) {
+  report.finish(keyOf(part, major), values.quick ? undefined : here)
+  if (values.quick) return
+  const order = full.parts.flatMap(name => (name === 'requests' ? full.workloads : name))
+  const keys = order.flatMap(name => [keyOf(name), ...full.nodes.map(node => keyOf(name, node))])
+  const products = new Set(full.nodes.flatMap(node => peersOn(node).map(({ product }) => product)).filter(Boolean))
+  writeResults(
+    here,
+    keys,
+    full.nodes.map(node => nodeBinary(String(node))),
+    [...products],
+  )
+}
+
 const parts = { footprint, micro, startup, requests, queue, memory }
 const chosen = plan.parts.filter(
   part => wanted(part) || (part === 'requests' && plan.workloads.some(name => wanted(name))),
@@ -135,21 +154,17 @@ const needs = { requests: 'postgres', queue: 'rabbitmq' }
 const services = await startServices(chosen.map(part => needs[part]).filter(Boolean), { own: true })
 const surroundings = await startSurroundings()
 try {
-  if (chosen.includes('footprint')) footprint()
+  if (chosen.includes('footprint')) {
+    footprint()
+    finish('footprint')
+  }
   for (const part of chosen.filter(part => part !== 'footprint')) {
     for (const major of nodesOf(part)) {
       await parts[part](nodeBinary(String(major)), major, surroundings, services.env)
+      if (part !== 'requests') finish(part, major)
     }
   }
   report.conclude()
-  if (!values.quick && only === undefined) {
-    const products = new Set(nodes.flatMap(major => peersOn(major).map(({ product }) => product)).filter(Boolean))
-    report.write(
-      join(here, 'RESULTS.md'),
-      nodes.map(major => nodeBinary(String(major))),
-      [...products],
-    )
-  }
 } finally {
   surroundings.stop()
   await services.stop()

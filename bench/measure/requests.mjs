@@ -76,11 +76,22 @@ async function startWarm(variant, name, { node, surroundings, postgresUrl, warmU
 }
 
 /**
- * One process of each variant, all of them alive at once: short slices of load in turn, first at saturation and then, unless
- * `rateMs` is 0, at the fixed rate. What changes on the machine changes for all; one after another, two bare processes
- * differed by more than we add.
+ * One process of each variant. Those that are no peers are alive at once and have short slices of load in turn: one after another,
+ * two bare processes differed by more than we add. Each peer is alone: beside ten others a process would be idle for so long
+ * that V8 gives back its memory, and has to take it again in the next slice.
  */
 async function measureRound(variants, name, setting) {
+  const groups = [
+    variants.filter(({ isPeer }) => !isPeer),
+    ...variants.filter(({ isPeer }) => isPeer).map(peer => [peer]),
+  ]
+  const results = []
+  for (const group of groups) results.push(...(await measureGroup(group, name, setting)))
+  return results
+}
+
+/** Slices at saturation, and then, unless `rateMs` is 0, one run at the fixed rate. */
+async function measureGroup(variants, name, setting) {
   const running = []
   try {
     for (const variant of variants) running.push(await startWarm(variant, name, setting))
@@ -89,7 +100,7 @@ async function measureRound(variants, name, setting) {
       running.reverse()
     }
     for (const process of running) process.atRate = await process.paced()
-    return new Map(running.map(process => [process.variant.name, summary(process)]))
+    return running.map(process => [process.variant.name, summary(process)])
   } finally {
     for (const { stop } of running) await stop()
   }
