@@ -3,6 +3,7 @@ import { app } from '../lib/apps.mjs'
 import { startChild } from '../lib/child.mjs'
 import { watchIdle } from '../lib/cores.mjs'
 import { createLoad } from '../lib/load.mjs'
+import { interleaved } from '../lib/rounds.mjs'
 import { median, minus, over, share, spread } from '../lib/statistics.mjs'
 import { spreadText, table } from '../lib/tables.mjs'
 import { warm } from '../lib/warm.mjs'
@@ -21,8 +22,8 @@ const TOLERATED_LOSS = 0.005
 // With more of the core's time unused, the client was the limit.
 const SATURATED_IDLE = 0.1
 
-/** One process of one variant, warm. `slice` and `paced` load it, wait for its spans, and tell what it spent on both. */
-async function startWarm(variant, name, { node, surroundings, postgresUrl, warmUpMs, sliceMs, rateMs }) {
+/** One process of one variant under load, at saturation and then, unless `rateMs` is 0, at the fixed rate. */
+async function measureOnce(variant, name, { node, surroundings, postgresUrl, warmUpMs, loadMs, rateMs }) {
   const { path, connections, rate } = workloads[name]
   const child = await startChild({
     node,
@@ -35,6 +36,7 @@ async function startWarm(variant, name, { node, surroundings, postgresUrl, warmU
     app: app(`${name}.cjs`),
   })
   const load = await createLoad({ port: child.ready.port, path, connections })
+  /** Does `work`, waits for its spans, and tells what the process spent on both. */
   async function costOf(work, spansEach) {
     const [cpuBefore, spansBefore] = [await child.ask({}), await surroundings.received()]
     const idle = watchIdle()
@@ -46,80 +48,23 @@ async function startWarm(variant, name, { node, surroundings, postgresUrl, warmU
       ...done,
       cpuUs: (cpuUs - cpuBefore.cpuUs) / done.requests,
       rssMb,
-      spans: received.spans - spansBefore.spans,
-      bytes: received.bytes - spansBefore.bytes,
+      spans: (received.spans - spansBefore.spans) / done.requests,
+      bytes: (received.bytes - spansBefore.bytes) / done.requests,
     }
-  }
-  async function stop() {
-    load.close()
-    await child.stop()
   }
   try {
     // The first requests set up connections, whose spans are not the requests'.
     await costOf(() => load.some(FIRST_REQUESTS), Infinity)
-    const first = await costOf(() => load.some(CALIBRATION_REQUESTS), variant.exports < 1 ? 0 : Infinity)
-    const spansEach = first.spans / first.requests
+    const { spans: spansEach } = await costOf(() => load.some(CALIBRATION_REQUESTS), variant.exports < 1 ? 0 : Infinity)
     const expectedEach = variant.exports < 1 ? Infinity : spansEach
     await warm(async () => (await costOf(() => load.saturate(warmUpMs), expectedEach)).cpuUs)
-    return {
-      variant,
-      spansEach,
-      slices: [],
-      slice: () => costOf(() => load.saturate(sliceMs), expectedEach),
-      paced: () => (rateMs > 0 ? costOf(() => load.atRate(rate, rateMs), expectedEach) : undefined),
-      stop,
-    }
-  } catch (error) {
-    await stop()
-    throw error
-  }
-}
-
-/**
- * One process of each variant. Those that are no peers are alive at once and have short slices of load in turn: one after another,
- * two bare processes differed by more than we add. Each peer is alone: beside ten others a process would be idle for so long
- * that V8 gives back its memory, and has to take it again in the next slice.
- */
-async function measureRound(variants, name, setting) {
-  const groups = [
-    variants.filter(({ isPeer }) => !isPeer),
-    ...variants.filter(({ isPeer }) => isPeer).map(peer => [peer]),
-  ]
-  const results = []
-  for (const group of groups) results.push(...(await measureGroup(group, name, setting)))
-  return results
-}
-
-/** Slices at saturation, and then, unless `rateMs` is 0, one run at the fixed rate. */
-async function measureGroup(variants, name, setting) {
-  const running = []
-  try {
-    for (const variant of variants) running.push(await startWarm(variant, name, setting))
-    for (let left = setting.slices; left > 0; left--) {
-      for (const process of running) process.slices.push(await process.slice())
-      running.reverse()
-    }
-    for (const process of running) process.atRate = await process.paced()
-    return running.map(process => [process.variant.name, summary(process)])
+    const saturated = await costOf(() => load.saturate(loadMs), expectedEach)
+    const paced = rateMs > 0 ? await costOf(() => load.atRate(rate, rateMs), expectedEach) : undefined
+    return { ...saturated, paced, trouble: troubleOf(variant, saturated, spansEach) }
   } finally {
-    for (const { stop } of running) await stop()
+    load.close()
+    await child.stop()
   }
-}
-
-function summary({ variant, spansEach, slices, atRate }) {
-  const sum = pick => slices.reduce((total, slice) => total + pick(slice), 0)
-  const middle = pick => median(slices.map(pick))
-  const requests = sum(({ requests }) => requests)
-  const whole = {
-    requests,
-    ms: sum(({ ms }) => ms),
-    cpuUs: middle(({ cpuUs }) => cpuUs),
-    idle: middle(({ idle }) => idle),
-    rssMb: slices.at(-1).rssMb,
-    spans: sum(({ spans }) => spans) / requests,
-    bytes: sum(({ bytes }) => bytes) / requests,
-  }
-  return { ...whole, paced: atRate, trouble: troubleOf(variant, whole, spansEach) }
 }
 
 /** Why the figures of a run may not be compared. */
@@ -136,10 +81,7 @@ function troubleOf(variant, { spans, requests }, spansEach) {
 
 /** All variants on one workload and one Node. `bare` and `bareAgain` have to be the first two. */
 export async function measureRequests(variants, name, { rounds, ...setting }) {
-  const results = new Map(variants.map(({ name }) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (const [variant, run] of await measureRound(variants, name, setting)) results.get(variant).push(run)
-  }
+  const results = await interleaved(variants, rounds, variant => measureOnce(variant, name, setting))
   const of = (variant, pick) => results.get(variant).map(pick)
   const cpu = pick => {
     const [bare, again] = [of('none', pick), of('none again', pick)]
