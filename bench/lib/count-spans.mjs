@@ -11,6 +11,7 @@ function countFields(bytes, [wanted, ...deeper]) {
     let value = 0
     for (let factor = 1; ; factor *= 128) {
       const byte = bytes[at++]
+      if (byte === undefined) throw new Error('no protobuf: it ends within a number')
       value += (byte & 0x7f) * factor
       if (byte < 0x80) return value
     }
