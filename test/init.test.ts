@@ -191,6 +191,23 @@ test('in a thread of module loaders nothing is started', async t => {
   assert.equal(lines.filter(line => line.includes('debug: http ')).length, 1)
 })
 
+test('where the package is gone before the first tracer, code that makes spans goes on as ever, and one line says so', async () => {
+  const copy = mkdtempSync(join(tmpdir(), 'trace-copy-'))
+  cpSync(join(root, 'dist'), copy, { recursive: true })
+  try {
+    const code = `
+      require(${JSON.stringify(join(copy, 'register.js'))})
+      require('node:fs').rmSync(${JSON.stringify(copy)}, { recursive: true })
+      const tracer = require('@opentelemetry/api').trace.getTracer('app')
+      for (let i = 0; i < 2; i++) console.log(tracer.startActiveSpan('work', span => (span.end(), span.isRecording())))`
+    const { ended, spans, lines } = await run({ code, preload: 'none' })
+    assert.deepEqual([ended.code, ended.stdout, spans], [0, 'false\nfalse\n', []])
+    assert.equal(lines.filter(line => line.includes('tracers make no spans: ')).length, 1, lines.join('\n'))
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+})
+
 test('where the package was replaced under a running application, spans are lost and said to be, and nothing else', async () => {
   const copy = mkdtempSync(join(tmpdir(), 'trace-copy-'))
   cpSync(join(root, 'dist'), copy, { recursive: true })

@@ -21,7 +21,7 @@ export const isLoaded = (name: string): boolean => list?.includes(PREFIX + name)
 export function whenLoaded(names: Iterable<string>, met: (name: string) => void): void {
   for (const name of names) {
     const before = waiting.get(name)
-    if (isLoaded(name)) met(name)
+    if (isLoaded(name)) meet(name, () => met(name))
     else {
       waiting.set(name, () => {
         before?.()
@@ -46,6 +46,10 @@ function heard(name: string): void {
   if (met === undefined) return
   waiting.delete(name)
   if (waiting.size === 0) Object.setPrototypeOf(list, Array.prototype)
+  meet(name, met)
+}
+
+function meet(name: string, met: () => void): void {
   try {
     met()
   } catch (error) {

@@ -28,7 +28,14 @@ export function withStandIns(
   return {
     getTracer(name, version, options) {
       const own = coveredBy(name)
-      return own === undefined ? provider().getTracer(name, version, options) : createStandIn(name, own)
+      // Theirs of a family sends headers for members of it that have no instrumentation of ours.
+      if (own !== undefined) return createStandIn(name.endsWith(`-${own}`), () => tellOfRival(name, own))
+      try {
+        return provider().getTracer(name, version, options)
+      } catch (error) {
+        // What makes spans is loaded with the first tracer, and may have been removed since the start.
+        return createStandIn(false, () => log.once('tracers', 'tracers make no spans: %s', error))
+      }
     },
   }
 }
@@ -45,18 +52,19 @@ export const withoutStandIns = (propagator: TextMapPropagator): TextMapPropagato
   fields: () => propagator.fields(),
 })
 
-function createStandIn(tracerName: string, own: string): Tracer {
-  // Theirs of a family sends headers for members of it that have no instrumentation of ours.
-  const same = tracerName.endsWith(`-${own}`)
+const tellOfRival = (tracerName: string, own: string): void =>
+  log.once(
+    RIVAL,
+    '%s runs beside @org/trace: its spans are left out, as %s is traced already; remove it, or set OTEL_NODE_DISABLED_INSTRUMENTATIONS=%s',
+    tracerName,
+    own,
+    own,
+  )
 
+/** `same`: what it would send is sent already. `tell` is called with each span that it is asked for. */
+function createStandIn(same: boolean, tell: () => void): Tracer {
   function startSpan(_name: string, options?: SpanOptions, context: Context = active()): ApiSpan {
-    log.once(
-      RIVAL,
-      '%s runs beside @org/trace: its spans are left out, as %s is traced already; remove it, or set OTEL_NODE_DISABLED_INSTRUMENTATIONS=%s',
-      tracerName,
-      own,
-      own,
-    )
+    tell()
     // Ours first: the context given may be one made from headers that our span is the child of already.
     const identity = identityOf(spanOf(active())) ?? identityOf(spanOf(context))
     if (identity === undefined) return NO_SPAN
