@@ -1,4 +1,4 @@
-/** The process beside the measured one: takes in and counts what is exported, and is the server that applications call. */
+/** The process beside the measured ones: takes in and counts what they export, and is the server that applications call. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { buffer } from 'node:stream/consumers'
@@ -9,27 +9,29 @@ const COUNTERS = { '/v1/traces': ofOtlp, '/v0.4/traces': ofDatadog, '/intake/v2/
 // What else the peers ask of their servers: metrics and logs are taken, Elastic's version is told, the rest is not there.
 const ANSWERS = { '/v1/metrics': '{}', '/v1/logs': '{}', '/': '{"version":"9.0.0"}' }
 
-let spans = 0
-let bytes = 0
+/** Spans and bytes that have arrived, by the port of the sink. */
+const received = new Map()
 
-const sink = createServer(async (req, res) => {
-  const path = req.url.split('?')[0]
-  const count = COUNTERS[path]
-  if (count === undefined) {
-    req.resume()
-    res.writeHead(path in ANSWERS ? 200 : 404).end(ANSWERS[path])
-    return
-  }
-  try {
-    const body = await buffer(decoded(req))
-    spans += count(body)
-    bytes += body.length
-    res.end(path === '/v0.4/traces' ? '{"rate_by_service":{}}' : '')
-  } catch {
-    // A measured process is killed in the middle of what it sends.
-    res.destroy()
-  }
-})
+const createSink = () =>
+  createServer(async (req, res) => {
+    const path = req.url.split('?')[0]
+    const count = COUNTERS[path]
+    if (count === undefined) {
+      req.resume()
+      res.writeHead(path in ANSWERS ? 200 : 404).end(ANSWERS[path])
+      return
+    }
+    try {
+      const body = await buffer(decoded(req))
+      const sum = received.get(req.socket.localPort)
+      sum.spans += count(body)
+      sum.bytes += body.length
+      res.end(path === '/v0.4/traces' ? '{"rate_by_service":{}}' : '')
+    } catch {
+      // A measured process is killed in the middle of what it sends.
+      res.destroy()
+    }
+  })
 
 function decoded(req) {
   const encoding = req.headers['content-encoding']
@@ -45,6 +47,12 @@ const portOf = async server => {
   return server.address().port
 }
 
+async function openSink() {
+  const port = await portOf(createSink())
+  received.set(port, { spans: 0, bytes: 0 })
+  return port
+}
+
 process.on('disconnect', () => process.exit())
-process.on('message', () => process.send({ spans, bytes }))
-process.send({ sinkPort: await portOf(sink), upstreamPort: await portOf(upstream) })
+process.on('message', async ({ port }) => process.send(port === undefined ? await openSink() : received.get(port)))
+process.send(await portOf(upstream))

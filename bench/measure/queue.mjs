@@ -8,20 +8,21 @@ import { spreadText, table } from '../lib/tables.mjs'
 const WARM_UP_MESSAGES = 2000
 
 async function measureOnce(variant, { node, surroundings, rabbitmqUrl, messages }) {
+  const sink = await surroundings.openSink()
   const child = await startChild({
     node,
     flags: variant.flags('cjs'),
-    env: { ...variant.env(surroundings.sink), BENCH_RABBITMQ_URL: rabbitmqUrl },
+    env: { ...variant.env(sink.url), BENCH_RABBITMQ_URL: rabbitmqUrl },
     app: app('amqplib.cjs'),
   })
   try {
     await child.ask({ run: WARM_UP_MESSAGES })
-    const { spans: before } = await surroundings.settled(Number.POSITIVE_INFINITY, variant.quietMs)
+    const { spans: before } = await sink.settled(Number.POSITIVE_INFINITY, variant.quietMs)
     const { cpuUs } = await child.ask({})
     const startMs = performance.now()
     await child.ask({ run: messages })
     const ms = performance.now() - startMs
-    const received = await surroundings.settled(Number.POSITIVE_INFINITY, variant.quietMs)
+    const received = await sink.settled(Number.POSITIVE_INFINITY, variant.quietMs)
     const end = await child.ask({})
     return { cpuUs: (end.cpuUs - cpuUs) / messages, spans: (received.spans - before) / messages, ms, rssMb: end.rssMb }
   } finally {

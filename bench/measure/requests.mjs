@@ -1,12 +1,7 @@
 /** What a request costs: CPU time of the whole process with all that is exported, latency, throughput, memory. */
-import { app } from '../lib/apps.mjs'
-import { startChild } from '../lib/child.mjs'
-import { watchIdle } from '../lib/cores.mjs'
-import { createLoad } from '../lib/load.mjs'
-import { interleaved } from '../lib/rounds.mjs'
-import { median, minus, over, share, spread } from '../lib/statistics.mjs'
+import { median, minus, over, perRound, quantile, share, spread } from '../lib/statistics.mjs'
 import { spreadText, table } from '../lib/tables.mjs'
-import { warm } from '../lib/warm.mjs'
+import { inTurns, startUnderLoad } from '../lib/under-load.mjs'
 
 /** `rate` is low enough for every peer to keep up with, in requests a second. */
 export const workloads = {
@@ -22,49 +17,53 @@ const TOLERATED_LOSS = 0.005
 // With more of the core's time unused, the client was the limit.
 const SATURATED_IDLE = 0.1
 
-/** One process of one variant under load, at saturation and then, unless `rateMs` is 0, at the fixed rate. */
-async function measureOnce(variant, name, { node, surroundings, postgresUrl, warmUpMs, loadMs, rateMs }) {
-  const { path, connections, rate } = workloads[name]
-  const child = await startChild({
-    node,
-    flags: variant.flags('cjs'),
-    env: {
-      ...variant.env(surroundings.sink),
-      BENCH_POSTGRES_URL: postgresUrl,
-      BENCH_UPSTREAM_URL: surroundings.upstream,
-    },
-    app: app(`${name}.cjs`),
-  })
-  const load = await createLoad({ port: child.ready.port, path, connections })
-  /** Does `work`, waits for its spans, and tells what the process spent on both. */
-  async function costOf(work, spansEach) {
-    const [cpuBefore, spansBefore] = [await child.ask({}), await surroundings.received()]
-    const idle = watchIdle()
-    const done = { ...(await work()), idle: idle() }
-    const expected = variant.exports === 0 ? 0 : done.requests * spansEach
-    const received = await surroundings.settled(spansBefore.spans + expected, variant.quietMs)
-    const { cpuUs, rssMb } = await child.ask({})
-    return {
-      ...done,
-      cpuUs: (cpuUs - cpuBefore.cpuUs) / done.requests,
-      rssMb,
-      spans: (received.spans - spansBefore.spans) / done.requests,
-      bytes: (received.bytes - spansBefore.bytes) / done.requests,
+/** One process of each variant under load, at saturation and then, unless `rateMs` is 0, at the fixed rate. */
+async function measureRound(variants, name, { node, surroundings, postgresUrl, warmUpMs, loadMs, rateMs }) {
+  const workload = workloads[name]
+  const env = { BENCH_POSTGRES_URL: postgresUrl, BENCH_UPSTREAM_URL: surroundings.upstream }
+  const processes = []
+  /** What a request of each costs when they take turns at it; the spans of each are waited for at the end. */
+  async function costs(ms, work, spansEach) {
+    const ends = []
+    for (const one of processes) ends.push(await one.count())
+    const sums = await inTurns(processes, ms, work)
+    const results = []
+    for (const [index, { requests, idleMs, latencies, ...sum }] of sums.entries()) {
+      const { cpuUs, spans, bytes, rssMb } = await ends[index](requests * spansEach[index])
+      const each = { cpuUs: cpuUs / requests, spans: spans / requests, bytes: bytes / requests }
+      results.push({ ...sum, ...each, requests, rssMb, idle: idleMs / sum.ms, latencies })
     }
+    return results
   }
   try {
-    // The first requests set up connections, whose spans are not the requests'.
-    await costOf(() => load.some(FIRST_REQUESTS), Infinity)
-    const { spans: spansEach } = await costOf(() => load.some(CALIBRATION_REQUESTS), variant.exports < 1 ? 0 : Infinity)
-    const expectedEach = variant.exports < 1 ? Infinity : spansEach
-    await warm(async () => (await costOf(() => load.saturate(warmUpMs), expectedEach)).cpuUs)
-    const saturated = await costOf(() => load.saturate(loadMs), expectedEach)
-    const paced = rateMs > 0 ? await costOf(() => load.atRate(rate, rateMs), expectedEach) : undefined
-    return { ...saturated, paced, trouble: troubleOf(variant, saturated, spansEach) }
+    for (const variant of variants) {
+      processes.push(await startUnderLoad(variant, `${name}.cjs`, workload, { node, surroundings, env }))
+    }
+    const spansEach = []
+    for (const one of processes) spansEach.push(await spansOfOne(one))
+    await costs(warmUpMs, (load, ms) => load.saturate(ms), spansEach)
+    const saturated = await costs(loadMs, (load, ms) => load.saturate(ms), spansEach)
+    const paced = rateMs > 0 ? await costs(rateMs, (load, ms) => load.atRate(workload.rate, ms), spansEach) : []
+    return saturated.map((run, index) => ({
+      ...run,
+      paced: paced[index],
+      trouble: troubleOf(variants[index], run, spansEach[index]),
+    }))
   } finally {
-    load.close()
-    await child.stop()
+    for (const one of processes) await one.stop()
   }
+}
+
+/** How many spans a request makes, of some one after another. The first set up connections, whose spans are not theirs. */
+async function spansOfOne({ variant, load, count }) {
+  const first = await count()
+  await load.some(FIRST_REQUESTS)
+  await first(Number.POSITIVE_INFINITY)
+  const end = await count()
+  await load.some(CALIBRATION_REQUESTS)
+  const { spans } = await end(Number.POSITIVE_INFINITY)
+  // Of a share nobody knows which.
+  return variant.exports === 1 ? spans / CALIBRATION_REQUESTS : variant.exports === 0 ? 0 : Number.POSITIVE_INFINITY
 }
 
 /** Why the figures of a run may not be compared. */
@@ -79,13 +78,17 @@ function troubleOf(variant, { spans, requests }, spansEach) {
   return spans * requests < least ? `exported ${Math.round(spans * requests)} spans at ${100 * share} %` : undefined
 }
 
-/** All variants on one workload and one Node. `bare` and `bareAgain` have to be the first two. */
+/** All variants on one workload and one Node, with a process of each in every round. */
 export async function measureRequests(variants, name, { rounds, ...setting }) {
-  const results = await interleaved(variants, rounds, variant => measureOnce(variant, name, setting))
+  const results = new Map(variants.map(({ name }) => [name, []]))
+  for (let round = 0; round < rounds; round++) {
+    const runs = await measureRound(variants, name, setting)
+    for (const [index, variant] of variants.entries()) results.get(variant.name).push(runs[index])
+  }
   const of = (variant, pick) => results.get(variant).map(pick)
   const cpu = pick => {
     const [bare, again] = [of('none', pick), of('none again', pick)]
-    const none = bare.map((value, round) => (value + again[round]) / 2)
+    const none = perRound(bare, again, (a, b) => (a + b) / 2)
     const noise = Math.max(...minus(bare, again).map(Math.abs))
     const added = Object.fromEntries(variants.map(({ name }) => [name, minus(of(name, pick), none)]))
     return { none: median(none), noise, added }
@@ -146,8 +149,8 @@ export function requestsTable({ saturated, paced, results, troubles, shareOf }, 
         ? []
         : [
             middle(runs, run => run.paced.cpuUs),
-            middle(runs, run => run.paced.p50),
-            middle(runs, run => run.paced.p99),
+            middle(runs, run => quantile(run.paced.latencies, 0.5)),
+            middle(runs, run => quantile(run.paced.latencies, 0.99)),
           ]),
       middle(runs, run => run.rssMb),
       middle(runs, run => run.spans),

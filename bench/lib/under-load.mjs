@@ -1,0 +1,68 @@
+/** A measured process with a client and a sink of its own, and how several of them take turns. */
+import { app } from './apps.mjs'
+import { startChild } from './child.mjs'
+import { watchIdle } from './cores.mjs'
+import { createLoad } from './load.mjs'
+
+const SLICE_MS = 250
+
+/** Starts `script` as `variant` has it. `workload`: { path, connections }. */
+export async function startUnderLoad(variant, script, { path, connections }, { node, surroundings, env }) {
+  const sink = await surroundings.openSink()
+  const child = await startChild({
+    node,
+    flags: variant.flags('cjs'),
+    env: { ...variant.env(sink.url), ...env },
+    app: app(script),
+  })
+  const load = await createLoad({ port: child.ready.port, path, connections })
+  const look = async () => ({ ...(await sink.received()), ...(await child.ask({})) })
+
+  return {
+    variant,
+    load,
+    /**
+     * Starts to count. The returned function waits until `spans` more than now have arrived, or none comes any more, and
+     * resolves to what the process has spent and exported meanwhile, with its memory.
+     */
+    async count() {
+      const before = await look()
+      return async spans => {
+        await sink.settled(before.spans + spans, variant.quietMs)
+        const after = await look()
+        return {
+          cpuUs: after.cpuUs - before.cpuUs,
+          spans: after.spans - before.spans,
+          bytes: after.bytes - before.bytes,
+          rssMb: after.rssMb,
+        }
+      }
+    },
+    async stop() {
+      load.close()
+      await child.stop()
+    },
+  }
+}
+
+/**
+ * Gives each process `ms` of `work(load, ms)`, in slices that follow each other at once. So what the machine's speed does, it
+ * does to all of them, and none is idle for long: one that had slept for ten seconds cost twice as much after that. Resolves
+ * to what their slices came to, in the order of `processes`.
+ */
+export async function inTurns(processes, ms, work) {
+  const sums = processes.map(() => ({ requests: 0, ms: 0, idleMs: 0, latencies: [] }))
+  for (let cycle = 0; cycle * SLICE_MS < ms; cycle++) {
+    for (let turn = 0; turn < processes.length; turn++) {
+      const index = (cycle + turn) % processes.length
+      const idle = watchIdle()
+      const done = await work(processes[index].load, SLICE_MS)
+      const sum = sums[index]
+      sum.idleMs += idle() * done.ms
+      sum.requests += done.requests
+      sum.ms += done.ms
+      sum.latencies.push(...done.latencies)
+    }
+  }
+  return sums
+}
