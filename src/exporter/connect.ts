@@ -1,7 +1,7 @@
 /** Opens connections to a collector: plain or TLS, to a host or a unix socket, directly or through a proxy. */
 import { readFileSync } from 'node:fs'
-import http from 'node:http'
-import type https from 'node:https'
+import type * as Http from 'node:http'
+import type * as Https from 'node:https'
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type * as Tls from 'node:tls'
@@ -124,16 +124,19 @@ const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '')
 const portOf = ({ port, protocol }: URL): number => Number(port) || (protocol === 'https:' ? 443 : 80)
 
 /** What a proxy is shown, of the name and password in its URL. */
-export const proxyHeaders = ({ username, password }: URL): Record<string, string> => {
-  if (username === '' && password === '') return {}
+export const proxyHeaders = (proxy: URL): Record<string, string> =>
+  proxy.username === '' && proxy.password === '' ? {} : { 'Proxy-Authorization': basic(proxy) }
+
+/** The name and password in a URL as a header has them (RFC 7617). */
+export function basic({ username, password }: URL): string {
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  return { 'Proxy-Authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }
+  return `Basic ${Buffer.from(credentials).toString('base64')}`
 }
 
 function tunnel(proxy: URL, target: string, onSilence: () => void, lingerMs: number | undefined): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const secure = proxy.protocol === 'https:'
-    const { request } = secure ? (require('node:https') as typeof https) : http
+    const { request } = secure ? (require('node:https') as typeof Https) : (require('node:http') as typeof Http)
     const req = request({
       method: 'CONNECT',
       host: hostOf(proxy),

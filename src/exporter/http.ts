@@ -1,20 +1,13 @@
 /** POSTs a batch to an OTLP/HTTP endpoint (specification/protocol/otlp, "OTLP/HTTP"), or to Zipkin's. */
-import http from 'node:http'
 import { version } from '../version.js'
 import { partialOf, statusOf } from './answer.js'
 import { compressed } from './compress.js'
-import { type Connector, createConnector, proxyHeaders } from './connect.js'
+import { basic, type Connector, createConnector, proxyHeaders } from './connect.js'
+import type { Answer } from './http-answer.js'
+import { createHttpConnection, type HttpConnection } from './http-connection.js'
 import { mayLinger } from './lingering.js'
 import type * as OtlpJson from './otlp-json.js'
-import {
-  type Listener,
-  later,
-  MAX_ANSWER_BYTES,
-  MAX_CONNECTION_MS,
-  type Send,
-  type SendResult,
-  type TransportOptions,
-} from './send.js'
+import { type Listener, later, MAX_CONNECTION_MS, type Send, type SendResult, type TransportOptions } from './send.js'
 import type * as Zipkin from './zipkin.js'
 
 const RETRYABLE = new Set([429, 502, 503, 504])
@@ -31,116 +24,93 @@ export function createHttpSend(
   const { compression, protocol } = options
   const isBinary = protocol === 'http/protobuf'
   const connector = createConnector(options, true)
-  const target = targetOf(options, connector)
-  let agent: http.Agent | undefined
+  const head = headOf(options, connector)
+  // The one that is kept alive, while nothing is asked on it.
+  let idle: HttpConnection | undefined
   let openedMs = 0
 
-  function freshAgent(): http.Agent {
-    const now = performance.now()
-    if (agent !== undefined && now - openedMs < connectionMs) return agent
-    agent?.destroy()
-    openedMs = now
-    agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-    agent.createConnection = (_, callback) => {
-      connector.open('http/1.1').then(
-        socket => callback?.(null, socket),
-        error => callback?.(error, undefined as never),
-      )
-      return undefined
-    }
-    return agent
+  function takeIdle(): HttpConnection | undefined {
+    const connection = idle
+    idle = undefined
+    if (connection !== undefined && performance.now() - openedMs >= connectionMs) connection.destroy()
+    return connection?.isOpen() === true ? connection : undefined
   }
 
-  /** Gives the answer's status, headers and body, as far as they came once there was a status. */
-  function post(payload: Uint8Array, onWritten?: () => void, withinMs = 0): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const req = http.request({
-        ...target,
-        method: 'POST',
-        agent: freshAgent(),
-        headers: { ...target.headers, 'Content-Length': payload.byteLength },
-      })
-      // What there is of an answer; nothing before its status.
-      let give: (() => void) | undefined
-      const isWritten = mayLinger(options.lingerMs, why => req.destroy(why))
-      const finish = (error?: Error): void => {
-        clearTimeout(timer)
-        isWritten()
-        if (give !== undefined) give()
-        else if (error === undefined) reject(new Error(`no answer in ${Math.round(withinMs)} ms`))
-        else reject(Object.assign(error, { stale: req.reusedSocket }))
-      }
-      const stop = (): void => {
-        finish()
-        req.destroy()
-      }
-      const timer = withinMs === 0 ? undefined : setTimeout(stop, withinMs).unref()
-      req.once('socket', socket => socket.unref())
-      req.on('error', finish)
-      req.once('response', res => {
-        const chunks: Buffer[] = []
-        let bytes = 0
-        give = () => resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks) })
-        res.on('data', (chunk: Buffer) => {
-          bytes += chunk.byteLength
-          if (bytes > MAX_ANSWER_BYTES) stop()
-          else chunks.push(chunk)
-        })
-        res
-          .once('end', () => finish())
-          .once('close', () => finish())
-          .on('error', finish)
-      })
-      req.end(payload, () => {
+  function open(): HttpConnection {
+    openedMs = performance.now()
+    return createHttpConnection(connector.open('http/1.1'))
+  }
+
+  function keep(connection: HttpConnection): void {
+    if (!connection.isOpen()) return
+    idle?.destroy()
+    idle = connection
+  }
+
+  async function postOn(
+    connection: HttpConnection,
+    payload: Uint8Array,
+    onWritten?: () => void,
+    withinMs = 0,
+  ): Promise<Answer> {
+    const isWritten = mayLinger(options.lingerMs, connection.destroy)
+    const late = (): void => connection.destroy(new Error(`no answer in ${Math.round(withinMs)} ms`))
+    const timer = withinMs === 0 ? undefined : setTimeout(late, withinMs).unref()
+    try {
+      return await connection.ask(`${head}Content-Length: ${payload.byteLength}\r\n\r\n`, payload, () => {
         isWritten()
         onWritten?.()
       })
+    } finally {
+      clearTimeout(timer)
+      isWritten()
+      keep(connection)
+    }
+  }
+
+  async function post(payload: Uint8Array, onWritten?: () => void, withinMs = 0): Promise<Answer> {
+    const kept = takeIdle()
+    if (kept === undefined) return postOn(open(), payload, onWritten, withinMs)
+    const sinceMs = performance.now()
+    return postOn(kept, payload, onWritten, withinMs).catch(error => {
+      // The collector may have closed a connection that was kept alive, in the moment that it is used again.
+      const leftMs = withinMs - (performance.now() - sinceMs)
+      if (withinMs > 0 && leftMs < 1) throw error
+      return postOn(open(), payload, onWritten, withinMs && leftMs)
     })
   }
 
   async function send(body: Uint8Array, onWritten?: () => void, withinMs?: number): Promise<SendResult> {
     const text = isBinary ? body : textOf(protocol, body)
     if (text.byteLength > MAX_REQUEST_BYTES) return 'too large'
-    const payload = await compressed(text, compression)
-    const since = performance.now()
-    // The collector may have closed a connection that was kept alive, in the moment that it is used again.
-    const answer = await post(payload, onWritten, withinMs).catch(error => {
-      if (error.stale !== true) throw error
-      return post(payload, onWritten, withinMs && Math.max(1, withinMs - (performance.now() - since)))
-    })
-    return judge(answer, body, listener)
+    return judge(await post(await compressed(text, compression), onWritten, withinMs), body, listener)
   }
   return (body, onWritten, withinMs) => send(body, onWritten, withinMs).catch(error => later(error))
 }
 
-interface Answer {
-  readonly status: number
-  readonly headers: http.IncomingHttpHeaders
-  readonly body: Buffer
-}
-
-/** Where requests go and what all of them say. */
-function targetOf(
+/** What all requests begin with, up to the length of their body. */
+function headOf(
   { endpoint, headers, compression, protocol }: TransportOptions,
   { socketPath, forwarder }: Connector,
-): http.RequestOptions & { headers: Record<string, string> } {
+): string {
   const url = new URL(endpoint)
   const { username, password } = url
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
   const host = socketPath === undefined ? url.host : 'localhost'
   const path = socketPath === undefined ? `${url.pathname}${url.search}` : DEFAULT_PATH
-  return {
-    path: forwarder === undefined ? path : `http://${host}${path}`,
-    ...(credentials === ':' ? undefined : { auth: credentials }),
-    headers: {
-      Host: host,
-      'User-Agent': `org-trace/${version}`,
-      ...headers,
-      ...(forwarder === undefined ? undefined : proxyHeaders(forwarder)),
-      ...(compression === 'none' ? undefined : { 'Content-Encoding': compression }),
-      'Content-Type': protocol === 'http/protobuf' ? 'application/x-protobuf' : 'application/json',
-    },
+  const named = {
+    Host: host,
+    'User-Agent': `org-trace/${version}`,
+    Connection: 'keep-alive',
+    ...(username === '' && password === '' ? undefined : { Authorization: basic(url) }),
+    ...headers,
+    ...(forwarder === undefined ? undefined : proxyHeaders(forwarder)),
+    ...(compression === 'none' ? undefined : { 'Content-Encoding': compression }),
+    'Content-Type': protocol === 'http/protobuf' ? 'application/x-protobuf' : 'application/json',
   }
+  // Of two that differ by the case of their letters only, the latter.
+  const unique = new Map(Object.entries(named).map(([name, value]) => [name.toLowerCase(), `${name}: ${value}\r\n`]))
+  const target = forwarder === undefined ? path : `http://${host}${path}`
+  return `POST ${target} HTTP/1.1\r\n${[...unique.values()].join('')}`
 }
 
 function textOf(protocol: TransportOptions['protocol'], body: Uint8Array): Uint8Array {

@@ -65,7 +65,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/,
     'OTEL_EXPORTER_OTLP_CERTIFICATE names a file with the authority to trust',
   ],
-  [/^HPE_/, 'expected OTLP/HTTP, see OTEL_EXPORTER_OTLP_PROTOCOL'],
+  [/no HTTP/, 'expected OTLP/HTTP, see OTEL_EXPORTER_OTLP_PROTOCOL'],
   [/^ERR_HTTP2_ERROR/, 'expected OTLP/gRPC, see OTEL_EXPORTER_OTLP_PROTOCOL'],
 ]
 

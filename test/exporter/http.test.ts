@@ -101,7 +101,7 @@ test('a collector that cannot be reached, resets or hangs is one to try again', 
   collector.respond = { hang: true }
   assert.deepEqual(await send(body()), { retryAfterMs: undefined, reason: 'no answer in 200 ms' })
   collector.respond = { garbage: true }
-  assert.match(((await send(body())) as { reason: string }).reason, /^HPE_\w+: expected OTLP\/HTTP/)
+  assert.match(((await send(body())) as { reason: string }).reason, /^the answer is no HTTP\/1\.1: expected OTLP\/HTTP/)
   await collector.close()
 })
 
