@@ -1,6 +1,7 @@
 /** Runs the micro benchmarks of one side in a process of their own, and sends back nanoseconds of CPU time for each. */
-import { warm } from '../lib/warm.mjs'
+
 import { attributes, HEADERS, NAME } from './typical.mjs'
+import { warm } from './warm.mjs'
 
 const BATCH = 512
 

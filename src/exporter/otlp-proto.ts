@@ -5,6 +5,7 @@ import { type SpanLimits, writeAttributes, writeSpan } from './otlp-span.js'
 import {
   close,
   continueAt,
+  createSink,
   encoded,
   FEW,
   fieldSize,
@@ -47,7 +48,7 @@ export function createProtoEncoder(resource: Attributes, limits: SpanLimits, sch
     if (chunk === undefined) {
       const head = encoded(() => writeScope(scope))
       const tail = encoded(() => writeText(0x1a, scope.schemaUrl))
-      chunk = { head, tail, bytes: Buffer.allocUnsafeSlow(MIN_CHUNK_BYTES), length: 0 }
+      chunk = { head, tail, ...createSink(MIN_CHUNK_BYTES) }
       byContent.set(content, chunk)
     }
     byScope.set(scope, chunk)
@@ -59,7 +60,7 @@ export function createProtoEncoder(resource: Attributes, limits: SpanLimits, sch
     for (const [scope, chunk] of byScope) if (chunk.length === 0) byScope.delete(scope)
     for (const [content, chunk] of byContent) {
       if (chunk.length === 0) byContent.delete(content)
-      if (chunk.bytes.length > MAX_IDLE_BYTES) chunk.bytes = Buffer.allocUnsafeSlow(MIN_CHUNK_BYTES)
+      if (chunk.bytes.length > MAX_IDLE_BYTES) Object.assign(chunk, createSink(MIN_CHUNK_BYTES))
       chunk.length = 0
     }
     spans = 0
@@ -92,7 +93,7 @@ export function createProtoEncoder(resource: Attributes, limits: SpanLimits, sch
       const chunks = [...byContent.values()].filter(chunk => chunk.length > 0)
       const sizes = chunks.map(({ head, length, tail }) => head.length + length + tail.length)
       const size = sizes.reduce((sum, part) => sum + fieldSize(part), resourceHead.length + resourceTail.length)
-      const request: Sink = { bytes: Buffer.allocUnsafeSlow(fieldSize(size)), length: 0 }
+      const request = createSink(fieldSize(size))
       continueAt(request)
       writeHeader(0x0a, size)
       writeBytes(resourceHead)

@@ -5,11 +5,13 @@ import type { EndedSpan, SpanEvent, SpanLink } from '../trace/span.js'
 import {
   close,
   continueAt,
+  createSink,
   encoded,
   FEW,
+  type Head,
+  headOf,
   MANY,
   open,
-  type Sink,
   saveTo,
   TWO_32,
   writeBytes,
@@ -29,10 +31,11 @@ import {
 export type SpanLimits = Pick<Limits, 'attributeCount' | 'attributeValueLength'>
 
 const FIRST_BYTES = 4096
+const NOTHING = new Uint8Array()
 
 /** The bytes of a span as the encoder of otlp-proto.ts takes them, valid until the next one. Throws if it cannot be read. */
 export function createSpanEncoder({ attributeCount, attributeValueLength }: SpanLimits) {
-  const sink: Sink = { bytes: Buffer.allocUnsafeSlow(FIRST_BYTES), length: 0 }
+  const sink = createSink(FIRST_BYTES)
   return (span: EndedSpan): Uint8Array => {
     sink.length = 0
     continueAt(sink)
@@ -122,11 +125,13 @@ export function writeAttributes(
   maxLength: number,
 ): number {
   let count = 0
+  let last = FIRST
   // With ten attributes 100 ns a span less than Object.keys, 60 less than Object.hasOwn.
   for (const key in attributes) {
     const value = isOwn.call(attributes, key) ? attributes[key] : undefined
     if (value === undefined || key === '' || !isCarried(value)) continue
-    if (count++ < maxCount) writeAttribute(tag, keyBytes(key), value, maxLength)
+    last = last.next.text === key ? last.next : follow(last, key)
+    if (count++ < maxCount) writeAttribute(tag, last, value, maxLength)
   }
   return count > maxCount ? count - maxCount : 0
 }
@@ -145,16 +150,16 @@ const SHORT_KEY = 120
 const isSmall = (value: unknown): value is number =>
   typeof value === 'number' && (value | 0) === value && (value > 0 || Object.is(value, 0))
 
-function writeAttribute(tag: number, key: Uint8Array, value: unknown, maxLength: number): void {
-  if (isSmall(value) && key.length < SHORT_KEY) {
-    writeShortUint(tag, key, 0x12, 0x18, value)
+function writeAttribute(tag: number, key: Key, value: unknown, maxLength: number): void {
+  if (isSmall(value) && key.bytes.length < SHORT_KEY) {
+    writeShortUint(tag, key.head, 0x12, 0x18, value)
     return
   }
   const text = typeof value === 'string' ? cut(value, maxLength) : undefined
-  if (text !== undefined && writeShort(tag, key, 0x12, 0x0a, text)) return
-  const expected = text === undefined ? FEW : key.length + text.length + 8
+  if (text !== undefined && writeShort(tag, key.head, 0x12, 0x0a, text)) return
+  const expected = text === undefined ? FEW : key.bytes.length + text.length + 8
   const start = open(tag, expected)
-  writeBytes(key)
+  writeBytes(key.bytes)
   writeAnyValue(0x12, text ?? value, maxLength)
   close(start, expected)
 }
@@ -193,17 +198,35 @@ function cut(text: string, maxLength: number): string {
   return text.slice(0, splits ? maxLength - 1 : maxLength)
 }
 
+interface Key {
+  readonly text: string
+  /** Field 1 of KeyValue. */
+  readonly bytes: Uint8Array
+  readonly head: Head
+  /** The one that came after it last time: as most spans are alike it saves 4 to 6 ns of looking it up (Node 24). */
+  next: Key
+}
+
 // Attribute keys repeat for the life of a process, but an application may make them up.
-const keys = new Map<string, Uint8Array>()
+const keys = new Map<string, Key>()
 const MAX_KEYS = 2048
 
-/** The key as field 1 of KeyValue. */
-const keyBytes = (key: string): Uint8Array => keys.get(key) ?? newKey(key)
+/** Before all others; its text is nobody's. */
+const FIRST = { text: '', bytes: NOTHING, head: headOf(NOTHING) } as Key
+FIRST.next = FIRST
+
+/** The key that comes after `last` this time. */
+function follow(last: Key, text: string): Key {
+  const key = keys.get(text) ?? newKey(text)
+  last.next = key
+  return key
+}
 
 // Apart, as every call of a function that has a closure allocates for it: 100 ns a span.
-function newKey(key: string): Uint8Array {
-  const bytes = encoded(() => writeString(0x0a, key))
+function newKey(text: string): Key {
+  const bytes = encoded(() => writeString(0x0a, text))
   if (keys.size === MAX_KEYS) keys.clear()
-  keys.set(key, bytes)
-  return bytes
+  const key = { text, bytes, head: headOf(bytes), next: FIRST }
+  keys.set(text, key)
+  return key
 }
