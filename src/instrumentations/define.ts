@@ -91,11 +91,17 @@ export const defineInstrumentation = <Options extends object = Record<never, nev
 
 const draft =
   (kind: SpanKind) =>
-  (name: string, attributes: SemanticAttributes): SpanDraft => ({
-    name,
-    kind,
-    attributes: attributes as SpanDraft['attributes'],
-  })
+  (name: string, attributes: SemanticAttributes): SpanDraft =>
+    new Draft(name, kind, attributes as SpanDraft['attributes'])
+
+// A class for the reason of `MethodCall`.
+class Draft implements SpanDraft {
+  constructor(
+    readonly name: string,
+    readonly kind: SpanKind,
+    readonly attributes: SpanDraft['attributes'],
+  ) {}
+}
 
 // Drafts are made by these functions because TypeScript checks a literal for unknown keys only where it is passed on.
 export const internal = draft(INTERNAL)

@@ -1,7 +1,7 @@
 /** Express 4 and 5, and the `router` package that Express 5 routes with: the route of a request, its handlers, its errors. */
 import type { ServerResponse } from 'node:http'
 import { choice, defineInstrumentation, internal, type Kit, type OpenCall, type Operation } from './define.js'
-import { type Layer, type Progress, progressOf, type Request, type Step } from './shared/express-progress.js'
+import { type Layer, Progress, progressOf, type Request, Step } from './shared/express-progress.js'
 import { methodName, serverCall } from './shared/http.js'
 import { createStamp } from './shared/stamp.js'
 
@@ -86,7 +86,7 @@ function traceLayer(Layer: { prototype: object }, kit: Kit<Options>): void {
       if (kind === undefined || !(kind === 'request handler' ? handlers : every)) {
         return Reflect.apply(original, this, arguments as never)
       }
-      return follow(kit, { kind, layer: this, progress }, original, this, [req, res, next])
+      return follow(kit, new Step(kind, this, progress), original, this, [req, res, next])
     }
 
   const error = (original: RunsError): RunsError =>
@@ -95,7 +95,7 @@ function traceLayer(Layer: { prototype: object }, kit: Kit<Options>): void {
       if (progress === undefined || this.handle.length !== 4) return Reflect.apply(original, this, arguments as never)
       noteError(progress, error)
       if (!every) return Reflect.apply(original, this, arguments as never)
-      const step: Step = { kind: 'error middleware', layer: this, progress, given: error }
+      const step = new Step('error middleware', this, progress, error)
       return follow(kit, step, original, this, [...arguments])
     }
 
@@ -115,21 +115,7 @@ function progressIn(req: Request, res: ServerResponse): Progress | undefined {
   if (known !== undefined) return known
   const server = serverCall.get(req)
   if (server?.span.isRecording() !== true) return undefined
-  const progress: Progress = {
-    server,
-    req,
-    res,
-    method: methodName(String(req.method)),
-    base: '',
-    mount: '',
-    entered: req.route,
-    pattern: '',
-    route: '',
-    sure: false,
-    answered: false,
-    error: undefined,
-    open: [],
-  }
+  const progress = new Progress(server, req, res, methodName(String(req.method)))
   progressOf.set(req, progress)
   server.beforeEnd(span => {
     for (const step of progress.open?.reverse() ?? []) step.call?.end(step)

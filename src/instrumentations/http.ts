@@ -39,13 +39,17 @@ export default defineInstrumentation<HttpHeaders>({
   ],
 })
 
-interface Incoming {
-  req: IncomingMessage
-  /** Undefined for requests that take over the connection: upgrade and connect. */
-  res: ServerResponse | undefined
-  /** What the connection had written when such a request came in. */
-  bytesBefore: number
-  error?: unknown
+// A class for the reason of `MethodCall`.
+class Incoming {
+  /** What the connection had written when a request came in that takes it over. */
+  bytesBefore = 0
+  error: unknown = undefined
+
+  constructor(
+    readonly req: IncomingMessage,
+    /** Undefined for requests that take over the connection: upgrade and connect. */
+    readonly res: ServerResponse | undefined,
+  ) {}
 }
 
 function traceServers({ Server, IncomingMessage }: typeof import('node:http'), kit: Kit<HttpHeaders>): void {
@@ -64,7 +68,7 @@ function traceServers({ Server, IncomingMessage }: typeof import('node:http'), k
         return Reflect.apply(emit as Emit, this, arguments as never)
       }
       const res = takesOver ? undefined : (second as ServerResponse)
-      const call: Incoming = { req, res, bytesBefore: 0 }
+      const call = new Incoming(req, res)
       const open = kit.begin(operation, call)
       if (open === undefined) return Reflect.apply(emit as Emit, this, arguments as never)
       serverCall.set(req, open)

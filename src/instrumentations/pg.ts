@@ -10,7 +10,7 @@ import {
   follow,
   followCopies,
   type Query,
-  type QueryCall,
+  QueryCall,
   type Submittable,
   submit,
 } from './shared/pg-submissions.js'
@@ -74,7 +74,7 @@ type ClientClass = { prototype: Client; Query: { prototype: Submittable } }
 function trace(query: Client['query'], kit: Kit<Options>): Client['query'] {
   const operation = querying(kit.options)
   return function (this: Client, ...args: any[]) {
-    const call: QueryCall = { client: this, args }
+    const call = new QueryCall(this, args)
     const open = kit.begin(operation, call)
     open?.progress(call)
     // pg reads these properties first, too: what throws here would throw there.

@@ -17,17 +17,29 @@ interface UndiciRequest {
   addHeader(name: string, value: string): void
 }
 
-interface Exchange {
-  request: UndiciRequest
-  /** How often it was sent before; undefined where that cannot be told. */
-  resends?: number | undefined
-  /** Headers are a flat list of names and values, as bytes. */
-  response?: { statusCode: number; headers?: readonly unknown[] }
-  socket?: { remoteAddress?: string; remotePort?: number }
-  error?: unknown
+/** What the channels publish. */
+interface Message {
+  readonly request: UndiciRequest
+  readonly response?: Exchange['response']
+  readonly socket?: Exchange['socket']
+  readonly error?: unknown
 }
 
-const exchange = createStamp<{ open: OpenCall<Exchange>; call: Exchange }>()
+// A class for the reason of `MethodCall`.
+class Exchange {
+  /** Headers are a flat list of names and values, as bytes. */
+  response: { statusCode: number; headers?: readonly unknown[] } | undefined = undefined
+  socket: { remoteAddress?: string; remotePort?: number } | undefined = undefined
+  error: unknown = undefined
+
+  constructor(
+    readonly request: UndiciRequest,
+    /** How often it was sent before; undefined where that cannot be told. */
+    readonly resends: number | undefined,
+  ) {}
+}
+
+const exchange = createStamp<OpenCall<Exchange>>()
 
 export default defineInstrumentation<ClientHeaders>({
   name: 'undici',
@@ -60,21 +72,21 @@ export default defineInstrumentation<ClientHeaders>({
           ({ request }, name) => textOf(request, name),
           ({ response }, name) => received(response?.headers, name),
         )
-        return ({ request }: Exchange) => opened(request, operation, kit)
+        return ({ request }: Message) => opened(request, operation, kit)
       },
     },
     {
       name: 'undici:client:sendHeaders',
-      listen: () => (message: Exchange) => {
+      listen: () => (message: Message) => {
         const ours = exchange.get(message.request)
         if (ours === undefined) return
         ours.call.socket = message.socket
-        ours.open.progress(ours.call)
+        ours.progress(ours.call)
       },
     },
     {
       name: 'undici:request:headers',
-      listen: () => (message: Exchange) => {
+      listen: () => (message: Message) => {
         const ours = exchange.get(message.request)
         if (ours !== undefined) ours.call.response = message.response
       },
@@ -83,14 +95,14 @@ export default defineInstrumentation<ClientHeaders>({
       name: 'undici:request:trailers',
       listen:
         () =>
-        ({ request }: Exchange) =>
+        ({ request }: Message) =>
           closed(request),
     },
     {
       name: 'undici:request:error',
       listen:
         () =>
-        ({ request, error }: Exchange) =>
+        ({ request, error }: Message) =>
           closed(request, error),
     },
   ],
@@ -142,11 +154,11 @@ function keepContext(dispatch: Dispatch, kit: Kit<object>): Dispatch {
 function opened(request: UndiciRequest, operation: Operation<Exchange>, kit: Kit<object>): void {
   // A tunnel through a proxy: the request inside it makes its own span.
   if (request.method === 'CONNECT') return
-  const call: Exchange = { request, resends: dispatching?.requests }
+  const call = new Exchange(request, dispatching?.requests)
   if (dispatching !== undefined) dispatching.requests++
   const open = kit.begin(operation, call)
   if (open === undefined) return
-  exchange.set(request, { open, call })
+  exchange.set(request, open)
   if (request.upgrade) hearUpgrades(Object.getPrototypeOf(request), kit)
 }
 
@@ -163,7 +175,7 @@ function hearUpgrades(prototype: Record<string, (statusCode: number | null) => u
         // Of HTTP/2 there is no status yet.
         if (ours !== undefined && statusCode !== null) {
           ours.call.response = { statusCode }
-          ours.open.end(ours.call)
+          ours.end(ours.call)
         }
         return Reflect.apply(original, this, arguments as never)
       }
@@ -175,7 +187,7 @@ function closed(request: UndiciRequest, error?: unknown): void {
   const ours = exchange.get(request)
   if (ours === undefined) return
   ours.call.error = error
-  ours.open.end(ours.call)
+  ours.end(ours.call)
 }
 
 const outgoing: Operation<Exchange> = {

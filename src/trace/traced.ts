@@ -7,6 +7,21 @@ import type { Call, Operation } from './operation.js'
 import type { Scope } from './span.js'
 import type { TracerCore } from './tracer.js'
 
+/**
+ * A class and no literal, as whatever is made for each call and leads to the application's objects: literals of a place where many
+ * have outlived a collection V8 makes in its old space from then on, and all that they lead to stays until that is collected.
+ * Of a request with two queries and a fetch 22 KB of 73 did so, and with classes 19 (Node 24).
+ */
+class MethodCall<This, Args extends readonly unknown[], R> implements Call<This, Args, R> {
+  result?: R
+  error: unknown = undefined
+
+  constructor(
+    readonly self: This,
+    public args: Args,
+  ) {}
+}
+
 /** Calls the original exactly once, with its own `this`, arguments, result and exceptions. */
 export function traced<This, Args extends unknown[], R>(
   core: TracerCore,
@@ -18,7 +33,7 @@ export function traced<This, Args extends unknown[], R>(
   const leaf = operation.inside === 'none'
 
   return function (this: This, ...args: Args): R {
-    const call: Call<This, Args, R> = { self: this, args }
+    const call: Call<This, Args, R> = new MethodCall(this, args)
     const open = begin(core, scope, operation, call, guard)
     if (open === undefined) return Reflect.apply(original, this, call.args)
 

@@ -14,39 +14,48 @@ export interface Layer {
 }
 
 /** A function of the application that runs, until it calls `next` or the request is over. */
-export interface Step {
-  readonly kind: 'request handler' | 'middleware' | 'error middleware'
-  readonly layer: Layer
-  readonly progress: Progress
-  /** The error that it was called with. */
-  readonly given?: unknown
-  failure?: unknown
-  call?: OpenCall<Step>
+// Classes for the reason of `MethodCall`.
+export class Step {
+  failure: unknown = undefined
+  call: OpenCall<Step> | undefined = undefined
+
+  constructor(
+    readonly kind: 'request handler' | 'middleware' | 'error middleware',
+    readonly layer: Layer,
+    readonly progress: Progress,
+    /** The error that it was called with. */
+    readonly given?: unknown,
+  ) {}
 }
 
 /** How far a request has come. */
-export interface Progress {
-  readonly server: OpenCall<object>
-  readonly req: Request
-  readonly res: ServerResponse
-  readonly method: string
+export class Progress {
   /** Where the router that runs is mounted, by patterns. */
-  base: string
+  base = ''
   /** Where its layer that runs is mounted. */
-  mount: string
+  mount = ''
   /** What Express has put onto the request and we have seen. */
   entered: Request['route']
   /** Its pattern with those of the routers around it. */
-  pattern: string
+  pattern = ''
   /** The pattern of the route that a handler has run of. */
-  route: string
+  route = ''
   /** The last handler has not passed on. */
-  sure: boolean
+  sure = false
   /** The response was complete before what runs now. */
-  answered: boolean
-  error: unknown
+  answered = false
+  error: unknown = undefined
   /** Undefined when the request is over. */
-  open: Step[] | undefined
+  open: Step[] | undefined = []
+
+  constructor(
+    readonly server: OpenCall<object>,
+    readonly req: Request,
+    readonly res: ServerResponse,
+    readonly method: string,
+  ) {
+    this.entered = req.route
+  }
 }
 
 /** With a class of its own, as `serverCall` and for its reason: each of the layers looks for it. */

@@ -19,26 +19,32 @@ import type { Emit } from './http-events.js'
 import { type ClientHeaders, recordingClient } from './http-headers.js'
 import { createStamp } from './stamp.js'
 
-interface Outgoing {
-  readonly req: ClientRequest
-  /** What the request's agent was told, if it is one of Node's. */
-  options: AgentOptions | undefined
-  /** The headers that are about to be made into bytes, with ours where they are a list. */
-  headers: unknown
-  res?: IncomingMessage
+// Classes for the reason of `MethodCall`.
+class Outgoing {
+  res: IncomingMessage | undefined = undefined
   /** The response is complete with its headers. */
-  bodiless?: boolean
-  timedOut: boolean
+  bodiless = false
+  timedOut = false
   /** What the application destroyed the request with, in an array as it may be nothing. */
-  destroyedWith?: readonly [unknown]
-  error?: unknown
+  destroyedWith: readonly [unknown] | undefined = undefined
+  error: unknown = undefined
+
+  constructor(
+    readonly req: ClientRequest,
+    /** What the request's agent was told, if it is one of Node's. */
+    public options: AgentOptions | undefined,
+    /** The headers that are about to be made into bytes, with ours where they are a list. */
+    public headers: unknown,
+  ) {}
 }
 
-interface Sent {
-  open: OpenCall<Outgoing>
-  call: Outgoing
-  /** `Reflect.apply` in the context of whoever made the request. */
-  caller: typeof Reflect.apply
+class Sent {
+  constructor(
+    readonly open: OpenCall<Outgoing>,
+    readonly call: Outgoing,
+    /** `Reflect.apply` in the context of whoever made the request. */
+    readonly caller: typeof Reflect.apply,
+  ) {}
 }
 
 /** Of every request that was met; of those that are not traced it is false. */
@@ -61,9 +67,9 @@ export function traceRequests({ Agent, ClientRequest }: typeof import('node:http
   function meet(req: ClientRequest, options?: AgentOptions, headers?: unknown): Outgoing | undefined {
     const met = sent.get(req)
     if (met === undefined) {
-      const call: Outgoing = { req, options, headers, timedOut: false }
+      const call = new Outgoing(req, options, headers)
       const open = kit.begin(operation, call)
-      sent.set(req, open !== undefined && { open, call, caller: kit.bind(Reflect.apply as never) })
+      sent.set(req, open !== undefined && new Sent(open, call, kit.bind(Reflect.apply as never)))
       return call
     }
     if (met && options !== undefined && met.call.options === undefined) {

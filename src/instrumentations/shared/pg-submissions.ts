@@ -53,10 +53,14 @@ export interface Cursor extends Submittable {
   close(...args: unknown[]): unknown
 }
 
-export interface QueryCall {
-  client: Client
-  args: any[]
-  error?: unknown
+// A class for the reason of `MethodCall`.
+export class QueryCall {
+  error: unknown = undefined
+
+  constructor(
+    readonly client: Client,
+    readonly args: any[],
+  ) {}
 }
 
 interface Submission {
