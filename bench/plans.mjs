@@ -7,7 +7,7 @@ export const full = {
   workloads: ['http', 'express', 'express-pg'],
   parts: ['footprint', 'micro', 'startup', 'requests', 'queue', 'memory'],
   startup: { rounds: 5 },
-  requests: { rounds: 3, nodes: [20, 24], warmUpMs: 8000, loadMs: 5000, rateMs: 1500 },
+  requests: { rounds: 2, nodes: [20, 24], warmUpMs: 8000, loadMs: 5000, rateMs: 1500 },
   queue: { rounds: 2, nodes: [20, 24], messages: 10_000 },
   micro: { rounds: 3, measureMs: 300 },
 }

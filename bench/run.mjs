@@ -14,7 +14,7 @@ import { writeModules } from './apps/modules.mjs'
 import { footprintGoals, memoryGoals, microGoals, requestGoals, startupGoals } from './goals.mjs'
 import { keepOffMeasuredCore } from './lib/cores.mjs'
 import { installed } from './lib/install.mjs'
-import { bare, bareAgain, ours, peersFolder, peersOn } from './lib/peers.mjs'
+import { bare, bareAgain, ours, peersFolder, peersOn, slower } from './lib/peers.mjs'
 import { lastCommit, workingTree } from './lib/project.mjs'
 import { startSurroundings } from './lib/surroundings.mjs'
 import { footprintTable, measureFootprint } from './measure/footprint.mjs'
@@ -91,8 +91,8 @@ async function startup(node, major, surroundings) {
 
 async function requests(node, major, surroundings, env) {
   const { variants, names } = comparedOn(major)
-  const all = values.quick ? variants : [...variants, now.sampled, now.disabled]
   for (const name of plan.workloads.filter(workload => wanted('requests', workload))) {
+    const all = values.quick ? variants : [...variants, now.sampled, now.disabled, ...(wakes(name) ? [slower] : [])]
     const where = { node, surroundings, postgresUrl: env.TEST_POSTGRES_URL }
     const measured = await measureRequests(all, name, { ...where, ...setting('requests') })
     report.section(`Requests, ${workloads[name].title}, Node ${major}`, requestsTable(measured, 'ours'))
@@ -100,6 +100,9 @@ async function requests(node, major, surroundings, env) {
     finish(name, major)
   }
 }
+
+/** Whether its application waits for other processes. */
+const wakes = workload => workload === 'express-pg'
 
 async function queue(node, major, surroundings, env) {
   const { variants } = comparedOn(major)

@@ -11,8 +11,16 @@ function ready(about = {}, run = async () => {}) {
   process.send(about)
 }
 
+/** For so long each request keeps the processor. */
+const waitMs = Number(process.env.BENCH_WAIT_US ?? 0) / 1000
+
 /** Makes a server listen on a free port, which it tells the benchmark. */
 function serve(server) {
+  if (waitMs > 0) {
+    server.prependListener('request', () => {
+      for (const end = performance.now() + waitMs; performance.now() < end; );
+    })
+  }
   // Connections are idle between the parts of a run.
   server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1', () => ready({ port: server.address().port }))

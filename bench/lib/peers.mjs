@@ -34,6 +34,12 @@ export const bare = variant('none', { exports: 0 })
 /** The same again: what the two differ by is noise. */
 export const bareAgain = variant('none again', { exports: 0 })
 
+/**
+ * Without a tracer, and 50 us of waiting in each request: what it adds beyond 50 is not the work of who is measured. Where an
+ * application talks to other processes it wakes them, and a slower one more often.
+ */
+export const slower = variant('none, 50 us slower', { env: () => ({ BENCH_WAIT_US: '50' }), exports: 0 })
+
 /** This package, from a folder that holds its dist/. */
 export function ours(name, folder) {
   const flags = () => ['--import', pathToFileURL(join(folder, 'dist', 'register.js')).href]

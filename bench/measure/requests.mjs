@@ -137,11 +137,12 @@ export function requestsTable({ saturated, paced, results, troubles, shareOf }, 
   const middle = (runs, pick) => median(runs.map(pick))
   const rows = [...results].map(([name, runs]) => {
     const added = saturated.added[name]
+    const isBare = name === 'none' || name === 'none again'
     const share = name.startsWith('none') || name === subject ? undefined : shareOf(subject, name)
     return [
       name,
       middle(runs, run => run.cpuUs),
-      name.startsWith('none') ? '' : spreadText(spread(added)),
+      isBare ? '' : spreadText(spread(added)),
       share === undefined ? '' : `${share.atMost ? '< ' : ''}${spreadText(share)}`,
       middle(runs, run => 100 * run.idle),
       middle(runs, run => (run.requests * 1000) / run.ms),
