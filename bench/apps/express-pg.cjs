@@ -4,7 +4,8 @@ const express = require('express')
 const { Pool } = require('pg')
 const { serve } = require('./control.cjs')
 
-const pool = new Pool({ connectionString: process.env.BENCH_POSTGRES_URL, max: 10 })
+// A process of each variant at once stays below the 100 connections that PostgreSQL takes.
+const pool = new Pool({ connectionString: process.env.BENCH_POSTGRES_URL, max: 8 })
 const app = express()
 app.get('/orders/:id', async (req, res) => {
   const order = await pool.query('SELECT $1::int AS id, $2::text AS customer', [req.params.id, 'a customer'])
