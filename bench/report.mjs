@@ -62,6 +62,7 @@ export function writeResults(folder, keys, nodes, products) {
     pinned ? 'The measured process has a core for itself.' : 'Nothing is pinned to a core: the runs differ by more.',
     `Node.js ${nodes.map(versionOfNode).join(', ')}; ${products.join(', ')}.`,
     'Figures are medians over interleaved rounds, with [least to greatest]; CPU is user and system time of the whole process, export included.',
+    'In the row `none, 50 us slower` each request only waits for so long: what it adds beyond that is the work of nobody, and a part of what tracers add there.',
   ]
   const tables = parts.flatMap(({ date, from, sections }) =>
     sections.map(({ title, text }) => `## ${title}\n\n${text}\n\nFrom ${from}, ${date}.\n`),

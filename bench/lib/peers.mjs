@@ -35,8 +35,8 @@ export const bare = variant('none', { exports: 0 })
 export const bareAgain = variant('none again', { exports: 0 })
 
 /**
- * Without a tracer, and 50 us of waiting in each request: what it adds beyond 50 is not the work of who is measured. Where an
- * application talks to other processes it wakes them, and a slower one more often.
+ * Without a tracer, and 50 us of waiting in each request. Where an application talks to other processes on the other core it adds
+ * more than that (by the profiles `writev` takes longer then), and so does whatever else makes it slower.
  */
 export const slower = variant('none, 50 us slower', { env: () => ({ BENCH_WAIT_US: '50' }), exports: 0 })
 
