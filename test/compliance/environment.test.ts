@@ -56,7 +56,7 @@ test('OTEL_LOG_LEVEL', async () => {
     run({ OTEL_LOG_LEVEL: 'debug' }),
     run({ OTEL_LOG_LEVEL: 'none', OTEL_BSP_SCHEDULE_DELAY: 'nonsense' }),
   ])
-  assert.match(loud.ended.stderr, /\[@org\/trace\] debug: http /)
+  assert.match(loud.ended.stderr, /\[@org\/trace\] debug: \S+ \S+ patched/)
   assert.equal(silent.ended.stderr, '')
 })
 
