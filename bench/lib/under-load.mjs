@@ -47,7 +47,7 @@ export async function startUnderLoad(variant, script, { path, connections }, { n
 
 /**
  * Gives each process `ms` of `work(load, ms)`, in slices that follow each other at once. So what the machine's speed does, it
- * does to all of them, and none is idle for long: one that had slept for ten seconds cost twice as much after that. Resolves
+ * does to all of them, and none is idle for long: one that had been so for ten seconds cost more after that. Resolves
  * to what their slices came to, in the order of `processes`.
  */
 export async function inTurns(processes, ms, work) {

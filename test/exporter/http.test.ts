@@ -197,6 +197,35 @@ test('a connection that the collector closed while it was idle costs no batch', 
   await collector.close()
 })
 
+test('a collector that says something unasked has ended the connection', async () => {
+  const ports = new Set<number | undefined>()
+  const server = createHttpServer((req, res) => {
+    ports.add(req.socket.remotePort)
+    req.resume().once('end', () => res.end())
+    res.once('finish', () => setTimeout(() => req.socket.write('HTTP/1.1 408 Request Timeout\r\n\r\n'), 20))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const send = sendTo(`http://127.0.0.1:${(server.address() as { port: number }).port}`)
+  assert.equal(await send(body()), 'sent')
+  await new Promise(resolve => setTimeout(resolve, 200))
+  assert.equal(await send(body()), 'sent')
+  assert.equal(ports.size, 2)
+  server.close()
+  server.closeAllConnections()
+})
+
+test('a request names each header once, and who asks by the name and password of the URL', async () => {
+  const collector = await createCollector()
+  const named = { 'user-agent': 'shop', 'content-type': 'text/plain' }
+  await sendTo(collector.url.replace('//', '//me:p%40ss@'), { headers: named })(body())
+  await sendTo(collector.url.replace('//', '//me:p%40ss@'), { headers: { authorization: 'Bearer t' } })(body())
+  const [first, second] = collector.requests.map(({ headers }) => headers)
+  assert.equal(first?.authorization, `Basic ${Buffer.from('me:p@ss').toString('base64')}`)
+  assert.deepEqual([first?.['user-agent'], first?.['content-type']], ['shop', 'application/x-protobuf'])
+  assert.equal(second?.authorization, 'Bearer t')
+  await collector.close()
+})
+
 test('a connection is kept, but not for ever', async () => {
   const collector = await createCollector()
   const options = { protocol: 'http/protobuf', endpoint: collector.url, headers: {}, compression: 'none' } as const
