@@ -107,16 +107,19 @@ function traceLayer(Layer: { prototype: object }, kit: Kit<Options>): void {
   kit.wrap(prototype, 'handleError', error as never)
 }
 
-const progressHere = (req: unknown): Progress | undefined => (isObject(req) ? progressOf.get(req) : undefined)
+function progressHere(req: unknown): Progress | undefined {
+  const server = isObject(req) ? serverCall.get(req) : undefined
+  return server && progressOf.get(server)
+}
 
 /** Undefined where the request has no server span that records. */
 function progressIn(req: Request, res: ServerResponse): Progress | undefined {
-  const known = progressOf.get(req)
-  if (known !== undefined) return known
   const server = serverCall.get(req)
-  if (server?.span.isRecording() !== true) return undefined
-  const progress = new Progress(server, req, res, methodName(String(req.method)))
-  progressOf.set(req, progress)
+  if (server === undefined) return undefined
+  const known = progressOf.get(server)
+  if (known !== undefined || !server.span.isRecording()) return known
+  const progress = new Progress(server, req, res, methodName(String(req.method)), req.route)
+  progressOf.set(server, progress)
   server.beforeEnd(span => {
     for (const step of progress.open?.reverse() ?? []) step.call?.end(step)
     progress.open = undefined
@@ -127,8 +130,8 @@ function progressIn(req: Request, res: ServerResponse): Progress | undefined {
       if (span.name === method) span.updateName(`${method} ${route}`)
     }
     // A response that was begun and not ended has been cut off: what Express does with an error that comes too late.
-    const failed = res.statusCode >= 500 || (res.headersSent && !res.writableEnded)
-    if (failed && error !== undefined) span.fail(error)
+    if (error === undefined) return
+    if (res.statusCode >= 500 || (res.headersSent && !res.writableEnded)) span.fail(error)
   })
   return progress
 }
@@ -172,8 +175,8 @@ function preferMount(progress: Progress): void {
 
 /** Brings the route up to date, where nothing is about to run that would. */
 function locate(progress: Progress): void {
-  const matched = progress.req.route
   if (progress.answered) return
+  const matched = progress.req.route
   if (isObject(matched) && matched !== progress.entered) {
     // Express is still at its parameters.
     enter(progress, matched)

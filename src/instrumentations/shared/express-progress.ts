@@ -34,8 +34,6 @@ export class Progress {
   base = ''
   /** Where its layer that runs is mounted. */
   mount = ''
-  /** What Express has put onto the request and we have seen. */
-  entered: Request['route']
   /** Its pattern with those of the routers around it. */
   pattern = ''
   /** The pattern of the route that a handler has run of. */
@@ -53,24 +51,27 @@ export class Progress {
     readonly req: Request,
     readonly res: ServerResponse,
     readonly method: string,
-  ) {
-    this.entered = req.route
-  }
+    /** What Express has put onto the request and we have seen. */
+    public entered: Request['route'],
+  ) {}
 }
 
-/** With a class of its own, as `serverCall` and for its reason: each of the layers looks for it. */
+/**
+ * By its server call, and not on the request: Express gives that a map of its own, where to put one more field costs 1.9 us
+ * (Node 20; 0.6 on Node 24). With a class of its own, as `serverCall` and for its reason: each of the layers looks for it.
+ */
 class ProgressOf extends Foreign {
   #progress: Progress
-  constructor(req: object, progress: Progress) {
-    super(req)
+  constructor(server: object, progress: Progress) {
+    super(server)
     this.#progress = progress
   }
-  static set(req: object, progress: Progress): void {
-    if (#progress in req) req.#progress = progress
-    else new ProgressOf(req, progress)
+  static set(server: object, progress: Progress): void {
+    if (#progress in server) server.#progress = progress
+    else new ProgressOf(server, progress)
   }
-  static get(req: object): Progress | undefined {
-    return #progress in req ? req.#progress : undefined
+  static get(server: object): Progress | undefined {
+    return #progress in server ? server.#progress : undefined
   }
 }
 
