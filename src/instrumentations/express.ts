@@ -130,7 +130,8 @@ function progressIn(req: Request, res: ServerResponse): Progress | undefined {
       if (span.name === method) span.updateName(`${method} ${route}`)
     }
     // A response that was begun and not ended has been cut off: what Express does with an error that comes too late.
-    if (error !== undefined && (res.statusCode >= 500 || (res.headersSent && !res.writableEnded))) span.fail(error)
+    if (error === undefined) return
+    if (res.statusCode >= 500 || (res.headersSent && !res.writableEnded)) span.fail(error)
   })
   return progress
 }
