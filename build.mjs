@@ -29,6 +29,7 @@ const common = {
 
 const require = createRequire(import.meta.url)
 const { instrumentations } = require('./build/src/instrumentations/index.js')
+const { variablesOf } = require('./build/src/config/row.js')
 
 /** Where each part that is loaded later comes to lie in dist/, by its source. */
 const parts = new Map([
@@ -90,8 +91,11 @@ function entry({ name, options, modules = [], channels = [] }) {
     (channel, at) => `{ name: ${JSON.stringify(channel.name)}, listen: hearing(${text}, ${at}) }`,
   )
   // What documents them is read by nobody here.
-  const read = options && Object.entries(options).map(([key, { about: _, ...option }]) => [key, option])
-  return `{ name: ${text}, options: ${JSON.stringify(read && Object.fromEntries(read))}, modules: [${met}], channels: [${heard}] }`
+  const read = Object.entries(options ?? {}).map(([key, { about: _, env: __, ...option }]) => [
+    key,
+    { ...option, variables: variablesOf(name, key, options[key]) },
+  ])
+  return `{ name: ${text}, options: ${JSON.stringify(options && Object.fromEntries(read))}, modules: [${met}], channels: [${heard}] }`
 }
 
 const listed = {

@@ -21,12 +21,13 @@ export function connect(
   for (const definition of definitions) {
     const scope: Scope = { name: `@org/trace/${definition.name}`, version }
     const options = instrumentations[definition.name] ?? {}
-    for (const { name, versions, file, replaces, patch } of definition.modules ?? []) {
+    for (const { name, versions, file, replaces, calls, patch } of definition.modules ?? []) {
       targets.push({
         name,
         versions,
         file,
         replaces,
+        calls,
         apply: (exports, v) => patch(exports, tracing().createKit(scope, options, v)),
       })
     }

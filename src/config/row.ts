@@ -27,6 +27,8 @@ interface DefinedOption {
   readonly about: string
   readonly values?: readonly any[]
   readonly env?: string
+  /** What `variablesOf` says, where a build has asked it. */
+  readonly variables?: readonly string[]
 }
 
 export const row = <T>(
@@ -45,17 +47,20 @@ export const rowsWithPaths = (table: Table, prefix = ''): [path: string, row: Ro
     isRow(entry) ? [[`${prefix}${key}`, entry]] : rowsWithPaths(entry, `${prefix}${key}.`),
   )
 
-/** The rows of an instrumentation; a variable that its option shares with others comes after its own. */
+/** The rows of an instrumentation. */
 export const rowsOf = ({ name, options = {} }: Definition): Record<string, Row<unknown>> =>
   Object.fromEntries(
-    Object.entries(options).map(([key, option]) => {
-      const own = `TRACE_${inCapitals(name)}_${inCapitals(key)}`
-      return [
-        key,
-        row(kindOf(option), option.default, option.env === undefined ? own : [own, option.env], option.about),
-      ]
-    }),
+    Object.entries(options).map(([key, option]) => [
+      key,
+      row(kindOf(option), option.default, option.variables ?? variablesOf(name, key, option), option.about),
+    ]),
   )
+
+/** Of an option of the instrumentation `name`: its own variable, then one that it shares with others. */
+export function variablesOf(name: string, key: string, { env }: DefinedOption): string[] {
+  const own = `TRACE_${inCapitals(name)}_${inCapitals(key)}`
+  return env === undefined ? [own] : [own, env]
+}
 
 function kindOf({ default: byDefault, values }: DefinedOption): Kind<any> {
   if (Array.isArray(byDefault)) return values === undefined ? words : names(values)

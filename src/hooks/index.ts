@@ -1,9 +1,9 @@
 /** Calls each target once per loaded copy of its module, however that copy was loaded. */
-import { isBuiltin, registerHooks, syncBuiltinESMExports } from 'node:module'
 import { isLoaded, whenLoaded } from './builtins.js'
 import type * as Import from './import.js'
 import { installedOf, mainIsModule } from './installed.js'
 import { createMatcher, type Matcher } from './match.js'
+import { Module } from './module.js'
 import { hookRequire, loadedBefore } from './require.js'
 
 /** One file of one library, in one range of versions. */
@@ -13,6 +13,8 @@ export interface Target {
   readonly file?: string | undefined
   /** Of a file that is an ES module: what `apply` may replace, by the names in that file. */
   readonly replaces?: readonly string[] | undefined
+  /** Functions of a built-in module: `apply` waits for the first call of one of them. */
+  readonly calls?: readonly string[] | undefined
   apply(exports: any, version: string): void
 }
 
@@ -29,10 +31,10 @@ export function install(targets: readonly Target[], report: Report): string[] {
   const early = loadedBefore(matcher)
   hookRequire(matcher)
   meetModules(matcher, targets)
-  const builtins = new Set(targets.map(({ name }) => name).filter(isBuiltin))
+  const builtins = new Set(targets.map(({ name }) => name).filter(Module.isBuiltin))
   const isLate = [...builtins].some(isLoaded)
   whenLoaded(builtins, name => matcher.builtin(name, require(name)))
-  if (isLate) syncBuiltinESMExports()
+  if (isLate) Module.syncBuiltinESMExports()
   return early
 }
 
@@ -41,7 +43,7 @@ export function install(targets: readonly Target[], report: Report): string[] {
  * costs an application of 330 CommonJS files as much as all the rest of us (70 million instructions, Node 24), so that those that import nothing have none.
  */
 function meetModules(matcher: Matcher, targets: readonly Target[]): void {
-  if (registerHooks === undefined) return
+  if (Module.registerHooks === undefined) return
   const modules = targets.filter(({ replaces }) => replaces !== undefined)
   if (modules.length === 0 || !mainIsModule()) return
   const installed = installedOf(new Set(modules.map(({ name }) => name)))

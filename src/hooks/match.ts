@@ -1,9 +1,10 @@
 /** From a module that has just loaded to the targets that want it: name, file and version. */
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join, sep } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { types } from 'node:util'
+import { onFirstCall } from './first-call.js'
 import type { Report, Target } from './index.js'
+import { Module } from './module.js'
 import { inRange } from './range.js'
 
 /** Where a file lies in an installed package. */
@@ -29,7 +30,7 @@ export function placeOf(filename: string): Place | undefined {
 interface Installed {
   readonly version: string
   /** The file that `require(name)` runs. */
-  readonly main: string
+  main(): string
 }
 
 export interface Matcher {
@@ -50,16 +51,25 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
 
   function apply(target: Target, exports: unknown, version: string, original = exports): void {
     if (!isObject(original)) return
-    try {
+    const attempt = (step: () => void): void => {
+      try {
+        step()
+      } catch (error) {
+        report('failed', target, version, error)
+      }
+    }
+    const patch = (given: unknown): void => {
+      target.apply(given, version)
+      report('patched', target, version)
+    }
+    attempt(() => {
       const copy = copyOf(original)
       const before = done.get(copy) ?? new Set()
       if (before.has(target)) return
       done.set(copy, before.add(target))
-      target.apply(exports, version)
-      report('patched', target, version)
-    } catch (error) {
-      report('failed', target, version, error)
-    }
+      if (target.calls === undefined) patch(exports)
+      else onFirstCall(exports as never, target.calls, given => attempt(() => patch(given)))
+    })
   }
 
   /** Out of range is what no target of that name covers: those of another major version have files of their own. */
@@ -78,7 +88,7 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
       const pkg = installed.get(baseDir)
       if (pkg === undefined) return
       const here = (byName.get(name) ?? []).filter(
-        ({ file }) => filename === (file === undefined ? pkg.main : join(baseDir, file)),
+        ({ file }) => filename === (file === undefined ? pkg.main() : join(baseDir, file)),
       )
       for (const target of choose(name, pkg.version, here)) apply(target, exports, pkg.version, original)
     },
@@ -99,17 +109,31 @@ function copyOf(exports: object): object {
   return isObject(main) ? main : exports
 }
 
+interface PackageJson {
+  readonly version?: unknown
+  readonly main?: unknown
+  readonly exports?: unknown
+}
+
 function inspect(name: string, baseDir: string): Installed | undefined {
   try {
     const file = join(baseDir, 'package.json')
-    const { version, main } = JSON.parse(readFileSync(file, 'utf8')) as { version?: unknown; main?: unknown }
-    if (typeof version !== 'string') return undefined
-    try {
-      return { version, main: createRequire(file).resolve(name) }
-    } catch {
-      return { version, main: join(baseDir, typeof main === 'string' ? main : 'index.js') }
-    }
+    const pkg = JSON.parse(readFileSync(file, 'utf8')) as PackageJson
+    if (typeof pkg.version !== 'string') return undefined
+    let found: string | undefined
+    return { version: pkg.version, main: () => (found ??= mainOf(name, file, pkg)) }
   } catch {
     return undefined
   }
+}
+
+function mainOf(name: string, file: string, { main, exports }: PackageJson): string {
+  const named = typeof main === 'string' ? main : 'index.js'
+  // To resolve a name takes 1.3 million instructions, of the 90 that tracing adds to the start of an application (Node 24).
+  if (exports !== undefined || !named.endsWith('.js')) {
+    try {
+      return Module.createRequire(file).resolve(name)
+    } catch {}
+  }
+  return join(dirname(file), named)
 }

@@ -1,6 +1,6 @@
 /** Meets CommonJS packages, required or imported, at the one function that runs their files. */
-import { Module } from 'node:module'
 import { type Matcher, placeOf } from './match.js'
+import { Module } from './module.js'
 import { wrap } from './wrap.js'
 
 interface Compiles {

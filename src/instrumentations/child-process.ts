@@ -53,6 +53,7 @@ export default defineInstrumentation<Options>({
     {
       name: 'child_process',
       versions: '>=20.6 <28',
+      calls: ['spawnSync', 'execFileSync', 'execSync'],
       patch(lib: typeof import('node:child_process'), kit) {
         kit.trace(lib, 'spawnSync', waiting(kit, callOf))
         kit.trace(lib, 'execFileSync', waiting(kit, callOf))

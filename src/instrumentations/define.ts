@@ -38,6 +38,8 @@ export interface ModuleTarget<Options> {
   file?: string
   /** Where the file is an ES module: what `patch` may replace in its exports, by the names in that file. */
   replaces?: readonly string[]
+  /** Of a built-in module: the functions that lead to all that is traced. It is patched when one is called, as many load it and call none. */
+  calls?: readonly string[]
   patch(exports: any, kit: Kit<Options>): void
 }
 

@@ -46,6 +46,8 @@ export default defineInstrumentation<HttpHeaders>({
     {
       name: 'http2',
       versions: '>=20.6 <28',
+      // undici loads it, and with it whatever uses `fetch`.
+      calls: ['connect', 'createServer', 'createSecureServer', 'performServerHandshake'],
       patch(http2: Http2, kit) {
         const session = Object.getPrototypeOf(unconnected(http2)) as ClientHttp2Session
         kit.wrap(session, 'request', request => ask(request as Request, kit) as typeof request)

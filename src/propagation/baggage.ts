@@ -22,7 +22,8 @@ export const TOKEN = new RegExp(`^${TOKEN_CHARS}$`)
 // A key, and perhaps an equals sign and a value. Nested so that no two runs of blanks meet: linear on any input.
 const PAIR = new RegExp(`^[ \\t]*(${TOKEN_CHARS})[ \\t]*(?:(=)[ \\t]*(?:(${OCTETS})[ \\t]*)?)?$`)
 const PERCENT_ENCODED = /(?:%[0-9A-Fa-f]{2})+/g
-const LONE_SURROGATE = /\p{Surrogate}/gu
+// By its numbers: the property's name costs 1 of the 47 million instructions of a start.
+const LONE_SURROGATE = /[\ud800-\udfff]/gu
 
 /** Immutable; every change returns another one. */
 class Baggage implements ApiBaggage {

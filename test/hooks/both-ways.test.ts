@@ -67,6 +67,14 @@ const expect = (key: string): number => (expected[key] = (expected[key] ?? 0) + 
 for (const { name } of builtins) expect(`${name} ${process.versions.node}`)
 for (const target of libraries) for (const { version } of holdersOf(target)) expect(`${target.name} ${version}`)
 
+// With the first call of one of these; without arguments most throw.
+const CALLS = `(async () => {
+  for (const [name, calls] of ${JSON.stringify(builtins.map(({ name, calls = [] }) => [name, calls]))}) {
+    const lib = await import('node:' + name)
+    for (const call of calls) try { lib[call]() } catch {}
+  }
+})()`
+
 const LOADS = {
   required: `for (const path of ${paths}) require(path)`,
   imported: `
@@ -93,7 +101,7 @@ for (const [how, code] of Object.entries(LOADS)) {
     test(`${how}: each target is patched once, by ${preload}`, async () => {
       const type = how === 'required' ? 'cjs' : 'esm'
       const env = { OTEL_LOG_LEVEL: 'debug', OTEL_TRACES_EXPORTER: 'none' }
-      const { code: exit, stderr } = await runApp({ code, type, preload, env })
+      const { code: exit, stderr } = await runApp({ code: `${code}\n;${CALLS}`, type, preload, env })
       assert.equal(exit, 0, stderr)
       const patched: Record<string, number> = {}
       for (const [, key = ''] of stderr.matchAll(/debug: (\S+ \S+) patched$/gm)) patched[key] = (patched[key] ?? 0) + 1

@@ -1,6 +1,8 @@
 /** Node's http2, both sides, by streams and by the API that is compatible with http: the spans, where code runs, and that nothing else changes. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import * as http2 from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { runApp } from '../helpers/child.js'
 import { createCollector, type ReceivedSpan } from '../helpers/collector.js'
@@ -232,6 +234,36 @@ for (const [when, [type, load]] of Object.entries(LATE)) {
     assert.equal(exit, 0, stderr)
     assertTree(collector.spans(), [asked('/first')])
     assert.equal(stderr.match(/debug: http2 \S+ patched/g)?.length, 1)
+    await collector.close()
+  })
+}
+
+const FIRST = {
+  'by require': ['cjs', `const { connect } = require('http2')`, `connect(URL)`],
+  'by import': ['esm', `import { connect } from 'node:http2'`, `connect(URL)`],
+  promised: ['cjs', `const connect = require('util').promisify(require('http2').connect)`, `await connect(URL)`],
+} as const
+
+for (const [how, [type, load, open]] of Object.entries(FIRST)) {
+  test(`a process that loads http2 is patched when it connects, ${how}`, async () => {
+    const collector = await createCollector()
+    const server = http2.createServer((_req, res) => res.end()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const code = `
+      ${load}
+      const URL = 'http://127.0.0.1:${port}'
+      console.error('loaded')
+      async function main() {
+        const session = ${open}
+        session.request({ ':path': '/first' }).resume().on('close', () => session.close())
+      }
+      main()`
+    const { code: exit, stderr } = await runApp({ code, type, collector, env: { OTEL_LOG_LEVEL: 'debug' } })
+    server.close()
+    assert.equal(exit, 0, stderr)
+    assertTree(collector.spans(), [askedElsewhere('/first')])
+    assert.match(stderr, /^loaded$.*debug: http2 \S+ patched$/ms)
     await collector.close()
   })
 }
