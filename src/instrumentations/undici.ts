@@ -39,7 +39,7 @@ class Exchange {
   ) {}
 }
 
-const exchange = createStamp<OpenCall<Exchange>>()
+const exchange = createStamp<OpenCall<Exchange> | undefined>()
 
 export default defineInstrumentation<ClientHeaders>({
   name: 'undici',
@@ -175,7 +175,7 @@ function hearUpgrades(prototype: Record<string, (statusCode: number | null) => u
         // Of HTTP/2 there is no status yet.
         if (ours !== undefined && statusCode !== null) {
           ours.call.response = { statusCode }
-          ours.end(ours.call)
+          closed(this)
         }
         return Reflect.apply(original, this, arguments as never)
       }
@@ -186,6 +186,9 @@ function hearUpgrades(prototype: Record<string, (statusCode: number | null) => u
 function closed(request: UndiciRequest, error?: unknown): void {
   const ours = exchange.get(request)
   if (ours === undefined) return
+  // What `fetch` has sent outlives minor collections, as finalizers refer to it. Of a request with two queries and a fetch
+  // 2.6 KB more than without tracing did so, with the bytes of the answer and the span; let go, 1.0 (Node 24).
+  exchange.set(request, undefined)
   ours.call.error = error
   ours.end(ours.call)
 }
