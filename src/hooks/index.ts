@@ -33,7 +33,9 @@ export function install(targets: readonly Target[], report: Report): string[] {
   meetModules(matcher, targets)
   const builtins = new Set(targets.map(({ name }) => name).filter(Module.isBuiltin))
   const isLate = [...builtins].some(isLoaded)
-  whenLoaded(builtins, name => matcher.builtin(name, require(name)))
+  let starting = true
+  whenLoaded(builtins, name => matcher.builtin(name, require(name), starting))
+  starting = false
   if (isLate) Module.syncBuiltinESMExports()
   return early
 }

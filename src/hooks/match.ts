@@ -38,8 +38,8 @@ export interface Matcher {
   wants(name: string): boolean
   /** A file of a wanted package has run; `exports` is what it exported, or a copy of what stands for it. */
   loaded(place: Place, filename: string, exports: unknown, original?: object): void
-  /** A built-in module, which is loaded already. */
-  builtin(name: string, exports: unknown): void
+  /** A built-in module, which is loaded already; `wasBefore` us, so that its functions may be in hands that we cannot reach. */
+  builtin(name: string, exports: unknown, wasBefore: boolean): void
 }
 
 export function createMatcher(targets: readonly Target[], report: Report): Matcher {
@@ -49,7 +49,7 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
   // One copy of a package may be reached through require and import: each target is applied once to each exports object.
   const done = new WeakMap<object, Set<Target>>()
 
-  function apply(target: Target, exports: unknown, version: string, original = exports): void {
+  function apply(target: Target, exports: unknown, version: string, original = exports, atOnce = false): void {
     if (!isObject(original)) return
     const attempt = (step: () => void): void => {
       try {
@@ -67,7 +67,7 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
       const before = done.get(copy) ?? new Set()
       if (before.has(target)) return
       done.set(copy, before.add(target))
-      if (target.calls === undefined) patch(exports)
+      if (target.calls === undefined || atOnce) patch(exports)
       else onFirstCall(exports as never, target.calls, given => attempt(() => patch(given)))
     })
   }
@@ -93,9 +93,9 @@ export function createMatcher(targets: readonly Target[], report: Report): Match
       for (const target of choose(name, pkg.version, here)) apply(target, exports, pkg.version, original)
     },
 
-    builtin(name, exports) {
+    builtin(name, exports, wasBefore) {
       const { node } = process.versions
-      for (const target of choose(name, node, byName.get(name) ?? [])) apply(target, exports, node)
+      for (const target of choose(name, node, byName.get(name) ?? [])) apply(target, exports, node, exports, wasBefore)
     },
   }
 }

@@ -268,6 +268,21 @@ for (const [how, [type, load, open]] of Object.entries(FIRST)) {
   })
 }
 
+test('whoever took a function of http2 before init is traced', async () => {
+  const collector = await createCollector()
+  const code = `
+    const { connect, createServer } = require('http2')
+    require('@org/trace').init()
+    const server = createServer((req, res) => res.end()).listen(0, () => {
+      const session = connect('http://localhost:' + server.address().port)
+      session.request({ ':path': '/first' }).resume().on('close', () => session.close(() => server.close()))
+    })`
+  const { code: exit, stderr } = await runApp({ code, collector, preload: 'none' })
+  assert.equal(exit, 0, stderr)
+  assertTree(collector.spans(), [asked('/first')])
+  await collector.close()
+})
+
 test('http2 is not loaded for our sake, and nothing is patched without it', async () => {
   const code = `
     const http = require('node:http')
