@@ -44,6 +44,7 @@ const nodesOf = part =>
   part === 'memory' ? nodes.slice(-1) : values.node === undefined ? (plan[part]?.nodes ?? nodes) : nodes
 const only = values.only?.split(',')
 const wanted = (part, name) => only === undefined || only.includes(part) || only.includes(name)
+const roundsOf = workload => Number(values.rounds ?? plan.requests.rounds[workload])
 const setting = part => ({ ...plan[part], ...(values.rounds && { rounds: Number(values.rounds) }) })
 
 process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143))
@@ -92,17 +93,16 @@ async function startup(node, major, surroundings) {
 async function requests(node, major, surroundings, env) {
   const { variants, names } = comparedOn(major)
   for (const name of plan.workloads.filter(workload => wanted('requests', workload))) {
-    const all = values.quick ? variants : [...variants, now.sampled, now.disabled, ...(wakes(name) ? [slower] : [])]
+    const all = values.quick
+      ? variants
+      : [...variants, now.sampled, now.disabled, ...(workloads[name].others ? [slower] : [])]
     const where = { node, surroundings, postgresUrl: env.TEST_POSTGRES_URL }
-    const measured = await measureRequests(all, name, { ...where, ...setting('requests') })
+    const measured = await measureRequests(all, name, { ...where, ...setting('requests'), rounds: roundsOf(name) })
     report.section(`Requests, ${workloads[name].title}, Node ${major}`, requestsTable(measured, 'ours'))
     report.goals(...requestGoals(measured, major, names))
     finish(name, major)
   }
 }
-
-/** Whether its application waits for other processes. */
-const wakes = workload => workload === 'express-pg'
 
 async function queue(node, major, surroundings, env) {
   const { variants } = comparedOn(major)

@@ -2,8 +2,8 @@
 import { number } from './tables.mjs'
 
 /**
- * A goal: `limit` is the most (the least with `atLeast`) that the median of `measured` may be; `measured` is a spread, or
- * undefined where no figure could be had, for the reason in `why`.
+ * A goal: `limit` is the most (the least with `atLeast`) that the median of `measured` may be; `measured` is a spread, with
+ * the `doubt` of its median where that is known, or undefined where no figure could be had, for the reason in `why`.
  */
 export function judged({ goal, limit, atLeast = false, measured, why }) {
   const wanted = `${atLeast ? '>=' : '<='} ${number(limit)}`
@@ -13,8 +13,9 @@ export function judged({ goal, limit, atLeast = false, measured, why }) {
   if (measured.atMost && !reaches(measured.median)) {
     return { goal, wanted, measured: text, verdict: 'cannot be told: what we add is less than runs differ by' }
   }
-  // The quartiles on both sides of the limit: a second run could end the other way.
-  const clear = measured.atMost || reaches(measured.low) === reaches(measured.high)
+  // The quartiles on both sides of the limit, or the limit in reach of the median: a second run could end the other way.
+  const near = Math.abs(measured.median - limit) <= (measured.doubt ?? 0)
+  const clear = measured.atMost || (!near && reaches(measured.low) === reaches(measured.high))
   const verdict = reaches(measured.median) ? 'met' : 'NOT MET'
   return {
     goal,

@@ -25,12 +25,19 @@ export const minus = (a, b) => perRound(a, b, (x, y) => x - y)
 export const over = (a, b) => perRound(a, b, (x, y) => x / y)
 
 /**
- * What `ours` added as a share of what `theirs` added, over rounds; `noise` is what two equal runs differed by.
- * Undefined if theirs cannot be told from nothing. What is below the noise counts as the noise: `atMost` says so.
+ * What the medians of two equal variants may differ by, from the rounds of two that were equal: twice the standard error. Each
+ * process finds a pace of its own, so that few rounds of two can agree by chance.
  */
-export function share(ours, theirs, noise) {
+export const doubt = (a, b) => (2 * Math.hypot(...minus(a, b))) / a.length
+
+/**
+ * What `ours` added as a share of what `theirs` added, over rounds. `noise` is what two equal runs differed by, `doubt` what
+ * their medians may differ by. Undefined if theirs cannot be told from nothing. What is below the noise counts as the
+ * noise: `atMost` says so. The result's `doubt` is that of its median.
+ */
+export function share(ours, theirs, noise, doubt) {
   if (median(theirs) <= noise) return undefined
   const atMost = median(ours) <= noise
   const numerators = atMost ? ours.map(value => Math.max(value, noise)) : ours
-  return { ...spread(over(numerators, theirs)), atMost }
+  return { ...spread(over(numerators, theirs)), atMost, doubt: doubt / median(theirs) }
 }

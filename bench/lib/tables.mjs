@@ -10,6 +10,13 @@ export function number(value) {
 
 export const spreadText = ({ median, min, max }) => `${number(median)} [${number(min)} to ${number(max)}]`
 
+/** What one variant adds as a share of what another does: nothing where they cannot be compared, no figure where they may be equal. */
+export function shareText(share) {
+  if (share === undefined) return ''
+  if (Math.abs(share.median - 1) <= share.doubt) return 'not told apart'
+  return `${share.atMost ? '< ' : ''}${spreadText(share)}`
+}
+
 const text = cell => (typeof cell === 'number' ? number(cell) : (cell ?? ''))
 
 /** A table of rows, arrays of cells; columns are aligned, the first to the left. */

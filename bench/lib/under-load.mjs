@@ -6,8 +6,8 @@ import { createLoad } from './load.mjs'
 
 const SLICE_MS = 250
 
-/** Starts `script` as `variant` has it. `workload`: { path, connections }. */
-export async function startUnderLoad(variant, script, { path, connections }, { node, surroundings, env }) {
+/** Starts `script` as `variant` has it. `workload`: { path, connections, others }, as createLoad has them. */
+export async function startUnderLoad(variant, script, { path, connections, others }, { node, surroundings, env }) {
   const sink = await surroundings.openSink()
   const child = await startChild({
     node,
@@ -15,7 +15,7 @@ export async function startUnderLoad(variant, script, { path, connections }, { n
     env: { ...variant.env(sink.url), ...env },
     app: app(script),
   })
-  const load = await createLoad({ port: child.ready.port, path, connections })
+  const load = await createLoad({ port: child.ready.port, path, connections, others })
   const look = async () => ({ ...(await sink.received()), ...(await child.ask({})) })
 
   return {
@@ -47,14 +47,14 @@ export async function startUnderLoad(variant, script, { path, connections }, { n
 
 /**
  * Gives each process `ms` of `work(load, ms)`, in slices that follow each other at once. So what the machine's speed does, it
- * does to all of them, and none is idle for long: one that had been so for ten seconds cost more after that. Resolves
- * to what their slices came to, in the order of `processes`.
+ * does to all of them, and none is idle for long: one that had been so for ten seconds cost more after that. Each cycle has
+ * an order of its own, as a process still exports when it is the next one's turn. Resolves to what their slices came to, in the
+ * order of `processes`.
  */
 export async function inTurns(processes, ms, work) {
   const sums = processes.map(() => ({ requests: 0, ms: 0, idleMs: 0, latencies: [] }))
   for (let cycle = 0; cycle * SLICE_MS < ms; cycle++) {
-    for (let turn = 0; turn < processes.length; turn++) {
-      const index = (cycle + turn) % processes.length
+    for (const index of shuffled(processes.length)) {
       const idle = watchIdle()
       const done = await work(processes[index].load, SLICE_MS)
       const sum = sums[index]
@@ -65,4 +65,14 @@ export async function inTurns(processes, ms, work) {
     }
   }
   return sums
+}
+
+/** The numbers below `length` in an order by chance. */
+function shuffled(length) {
+  const order = []
+  for (let next = 0; next < length; next++) {
+    const at = Math.floor(Math.random() * (next + 1))
+    order.splice(at, 0, next)
+  }
+  return order
 }

@@ -2,8 +2,8 @@
 import { app } from '../lib/apps.mjs'
 import { startChild } from '../lib/child.mjs'
 import { interleaved } from '../lib/rounds.mjs'
-import { median, minus, share, spread } from '../lib/statistics.mjs'
-import { spreadText, table } from '../lib/tables.mjs'
+import { doubt, median, minus, share, spread } from '../lib/statistics.mjs'
+import { shareText, spreadText, table } from '../lib/tables.mjs'
 
 const WARM_UP_MESSAGES = 2000
 
@@ -49,7 +49,9 @@ export async function measureQueue(variants, { rounds, ...setting }) {
     ]),
   )
   const shareOf = (a, b) =>
-    (troubles.get(a) ?? troubles.get(b)) ? undefined : share(added.get(a), added.get(b), noise)
+    (troubles.get(a) ?? troubles.get(b))
+      ? undefined
+      : share(added.get(a), added.get(b), noise, doubt(cpu('none'), cpu('none again')))
   return { results, added, troubles, shareOf }
 }
 
@@ -61,7 +63,7 @@ export function queueTable({ results, added, troubles, shareOf }, subject) {
       name,
       middle(run => run.cpuUs),
       name.startsWith('none') ? '' : spreadText(spread(added.get(name))),
-      part === undefined ? '' : `${part.atMost ? '< ' : ''}${spreadText(part)}`,
+      shareText(part),
       middle(run => run.ms),
       middle(run => run.rssMb),
       middle(run => run.spans),

@@ -1,13 +1,19 @@
 /** What a request costs: CPU time of the whole process with all that is exported, latency, throughput, memory. */
-import { median, minus, over, perRound, quantile, share, spread } from '../lib/statistics.mjs'
-import { spreadText, table } from '../lib/tables.mjs'
+import { doubt, median, minus, over, perRound, quantile, share, spread } from '../lib/statistics.mjs'
+import { shareText, spreadText, table } from '../lib/tables.mjs'
 import { inTurns, startUnderLoad } from '../lib/under-load.mjs'
 
-/** `rate` is low enough for every peer to keep up with, in requests a second. */
+/** `rate` is low enough for every peer to keep up with, in requests a second; `others` says that the application calls them. */
 export const workloads = {
   http: { title: 'bare http', path: '/', connections: 32, rate: 2000 },
   express: { title: 'express with three middlewares', path: '/users/4711', connections: 32, rate: 1000 },
-  'express-pg': { title: 'express, two queries, one fetch', path: '/orders/4711', connections: 16, rate: 200 },
+  'express-pg': {
+    title: 'express, two queries, one fetch',
+    path: '/orders/4711',
+    connections: 16,
+    rate: 200,
+    others: true,
+  },
 }
 
 const FIRST_REQUESTS = 10
@@ -91,7 +97,7 @@ export async function measureRequests(variants, name, { rounds, ...setting }) {
     const none = perRound(bare, again, (a, b) => (a + b) / 2)
     const noise = Math.max(...minus(bare, again).map(Math.abs))
     const added = Object.fromEntries(variants.map(({ name }) => [name, minus(of(name, pick), none)]))
-    return { none: median(none), noise, added }
+    return { none: median(none), noise, doubt: doubt(bare, again), added }
   }
   const saturated = cpu(run => run.cpuUs)
   const troubles = new Map(variants.map(({ name }) => [name, of(name, run => run.trouble).find(Boolean)]))
@@ -104,7 +110,7 @@ export async function measureRequests(variants, name, { rounds, ...setting }) {
     /** What `a` adds as a share of what `b` adds; undefined where that cannot be told. */
     shareOf(a, b) {
       if (troubles.get(a) ?? troubles.get(b)) return undefined
-      return share(saturated.added[a], saturated.added[b], saturated.noise)
+      return share(saturated.added[a], saturated.added[b], saturated.noise, saturated.doubt)
     },
     /**
      * Requests for each second of the core, over those without the variant: the throughput that a core of its own gives.
@@ -143,7 +149,7 @@ export function requestsTable({ saturated, paced, results, troubles, shareOf }, 
       name,
       middle(runs, run => run.cpuUs),
       isBare ? '' : spreadText(spread(added)),
-      share === undefined ? '' : `${share.atMost ? '< ' : ''}${spreadText(share)}`,
+      shareText(share),
       middle(runs, run => 100 * run.idle),
       middle(runs, run => (run.requests * 1000) / run.ms),
       ...(paced === undefined

@@ -5,8 +5,8 @@ import { app, appsFolder } from '../lib/apps.mjs'
 import { environment } from '../lib/child.mjs'
 import { onMeasuredCore } from '../lib/cores.mjs'
 import { interleaved } from '../lib/rounds.mjs'
-import { median, minus, over, perRound, share, spread } from '../lib/statistics.mjs'
-import { spreadText, table } from '../lib/tables.mjs'
+import { doubt, median, minus, over, perRound, share, spread } from '../lib/statistics.mjs'
+import { shareText, spreadText, table } from '../lib/tables.mjs'
 
 /** `modules` is the entry of the generated application of 500 ES modules. */
 export const scripts = modules => ({
@@ -68,7 +68,7 @@ export async function measureStartup(variants, script, { rounds, node, surroundi
     added,
     troubles,
     /** What `a` adds as a share of what `b` adds; undefined where that cannot be told. */
-    shareOf: (a, b) => (troubles.has(b) ? undefined : share(added.get(a), added.get(b), noise)),
+    shareOf: (a, b) => (troubles.has(b) ? undefined : share(added.get(a), added.get(b), noise, doubt(bare, again))),
     /** A start with the variant, over one without. */
     ratioOf: name => spread(over(results.get(name), none)),
   }
@@ -85,7 +85,7 @@ export function startupTable({ results, added, troubles, shareOf }, subject) {
       fastest(name),
       spreadText(spread(added.get(name))),
       fastest(name) - Math.min(fastest('none'), fastest('none again')),
-      part === undefined ? '' : `${part.atMost ? '< ' : ''}${spreadText(part)}`,
+      shareText(part),
     ]
   })
   const absent = [...troubles].map(([name, trouble]) => [name, undefined, undefined, trouble])
