@@ -13,7 +13,7 @@ export const spreadText = ({ median, min, max }) => `${number(median)} [${number
 /** What one variant adds as a share of what another does: nothing where they cannot be compared, no figure where they may be equal. */
 export function shareText(share) {
   if (share === undefined) return ''
-  if (Math.abs(share.median - 1) <= share.doubt) return 'not told apart'
+  if (Math.abs(share.median - 1) <= share.doubt) return `not told apart, 1 ± ${number(share.doubt)}`
   return `${share.atMost ? '< ' : ''}${spreadText(share)}`
 }
 
