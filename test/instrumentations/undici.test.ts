@@ -261,6 +261,40 @@ test('a response of fetch that nobody reads has a span once it is garbage', asyn
   await collector.close()
 })
 
+test('an exchange that is over is let go, though its request lives on', async () => {
+  const collector = await createCollector()
+  const { stdout, stderr } = await runApp({
+    collector,
+    flags: ['--expose-gc'],
+    code: `
+      const { subscribe } = require('node:diagnostics_channel')
+      let request, response
+      subscribe('undici:request:create', message => { request = message.request })
+      subscribe('undici:request:headers', message => { response = new WeakRef(message.response) })
+      const held = async () => {
+        await new Promise(resolve => setTimeout(resolve, 20))
+        gc()
+        return response.deref() !== undefined
+      }
+      let rest
+      const server = require('node:http').createServer((_req, res) => {
+        res.write('te')
+        rest = () => res.end('xt')
+      }).listen(0, async () => {
+        const answer = await fetch('http://127.0.0.1:' + server.address().port)
+        const before = await held()
+        rest()
+        await answer.text()
+        console.log(request.path, before, await held())
+        process.exit()
+      })`,
+  })
+  // What it holds until its end shows that the garbage collector was asked, and that nobody else holds it.
+  assert.equal(stdout, '/ true false\n', stderr)
+  assert.equal(collector.spans().length, 2)
+  await collector.close()
+})
+
 test('an event stream has a span when its reader leaves, and that is no failure of the one who asked', async () => {
   const collector = await createCollector()
   await runApp({
